@@ -1,0 +1,134 @@
+"""One hashed conversion, as a platform's `encode` sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from capi_pipeline.conversions.contract import KEPT, Kind
+from capi_pipeline.conversions.identifiers import Recipe
+
+Amount = int | float
+_NONE: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Conversion:
+    """A canonical conversion without raw identifiers. Times are epoch microseconds (UTC), amounts plain numbers,
+    JSON columns parsed on creation; `identifiers` maps a recipe's name to its values, best first."""
+
+    event_id: str
+    event_name: str
+    custom_event_name: str | None
+    event_time: int
+    recorded_at: int
+    action_source: str
+    source_url: str | None
+    referrer_url: str | None
+    transaction_id: str | None
+    value: Amount | None
+    currency: str | None
+    tax: Amount | None
+    shipping: Amount | None
+    coupon: str | None
+    contents: list[dict[str, Any]]
+    search_term: str | None
+    customer_type: str | None
+    original_event_id: str | None
+    original_event_time: int | None
+    remaining_value: Amount | None
+    properties: dict[str, Any]
+    region: str | None
+    country: str | None
+    ip_address: str | None
+    user_agent: str | None
+    click_ids: dict[str, dict[str, Any]]
+    browser_ids: dict[str, str]
+    device: dict[str, Any]
+    consent_ad_storage: str | None
+    consent_ad_user_data: str | None
+    consent_ad_personalization: str | None
+    opt_out_of_sale: bool | None
+    privacy_country: str | None
+    privacy_region: str | None
+    tcf_string: str | None
+    gpp_string: str | None
+    gpp_sid: str | None
+    withhold: str | None
+    identifiers: Mapping[str, Sequence[str]]
+
+    def all(self, *recipes: Recipe) -> list[str]:
+        """Every value of these recipes, in order, best first."""
+        return [value for recipe in recipes for value in self.identifiers.get(recipe.name, _NONE)]
+
+    def first(self, recipe: Recipe) -> str | None:
+        """The best value of one recipe."""
+        values = self.identifiers.get(recipe.name)
+        return values[0] if values else None
+
+    def click_id(self, *parameters: str) -> str | None:
+        """The value of the first of these URL parameters that is there."""
+        for parameter in parameters:
+            found = self.click_ids.get(parameter)
+            if found and found.get("value"):
+                return str(found["value"])
+        return None
+
+    def clicked_at(self, parameter: str) -> int | None:
+        """When that click id was first seen, in epoch milliseconds."""
+        when = (self.click_ids.get(parameter) or {}).get("clicked_at")
+        return parse_time(when) // 1000 if when else None
+
+    @property
+    def name(self) -> str:
+        """The advertiser's own name of a `custom` event, else the canonical name."""
+        return self.custom_event_name or self.event_name if self.event_name == "custom" else self.event_name
+
+    @property
+    def jurisdiction(self) -> tuple[str | None, str | None]:
+        """Country and region where the privacy choice was made."""
+        if self.privacy_country:
+            return self.privacy_country, self.privacy_region
+        return self.country, self.privacy_region or self.region
+
+
+def conversions(batch: pa.RecordBatch) -> Iterator[Conversion]:
+    """The rows of a batch of hashed conversions (see transform.schema)."""
+    fixed: list[list[Any]] = [_python(batch, column.name, column.kind) for column in KEPT]
+    withhold = batch["withhold"].to_pylist()
+    names = batch.schema.names[len(KEPT) + 1 :]
+    lists = [batch[name].to_pylist() for name in names]
+    values: tuple[Any, ...]
+    for row, values in enumerate(zip(*fixed, withhold, strict=True)):
+        found = {name: column[row] for name, column in zip(names, lists, strict=True) if column[row]}
+        yield Conversion(*values, found)
+
+
+def _python(batch: pa.RecordBatch, name: str, kind: Kind) -> list[Any]:
+    column = batch[name]
+    if kind is Kind.TIME:
+        return list(column.cast(pa.int64()).to_pylist())
+    if kind is Kind.AMOUNT:
+        return [None if x is None else number(x) for x in pc.cast(column, pa.float64()).to_pylist()]
+    if kind is Kind.OBJECT:
+        return [orjson.loads(text) if text and text != "{}" else {} for text in column.to_pylist()]
+    if kind is Kind.ARRAY:
+        return [orjson.loads(text) if text and text != "[]" else [] for text in column.to_pylist()]
+    return list(column.to_pylist())
+
+
+def number(amount: float) -> Amount:
+    """A whole amount as an integer (JPY 12000), any other as it is."""
+    return int(amount) if amount == int(amount) else amount
+
+
+def parse_time(text: str) -> int:
+    """Epoch microseconds of an ISO 8601 time; one without a zone is UTC."""
+    when = datetime.fromisoformat(text)
+    return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1_000_000)

@@ -1,0 +1,300 @@
+"""Every normalisation recipe, by name. A platform names recipes; none normalises or hashes on its own.
+
+A recipe turns one raw value into what a platform wants: normalised text, then (mostly) its SHA-256 in lower-case hex.
+Empty and invalid values vanish before hashing, a value that is already a SHA-256 (exactly 64 hex characters) passes
+through, and the digest of the empty string never leaves. Rules come from the platforms' dossiers, named at each recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import phonenumbers
+
+EMPTY_DIGEST = hashlib.sha256(b"").hexdigest()
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_SPACE = re.compile(r"\s+")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
+_ASCII_PUNCTUATION = re.compile(r"""[!-/:-@\[-`{-~]""")
+
+Normalise = Callable[[str, str | None], str | None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One named normalisation: of which contract column, how, and whether its result is hashed.
+
+    `normalise(value, country)` gets the raw text and the row's ISO country; None means "not a usable identifier".
+    """
+
+    name: str
+    source: str
+    normalise: Normalise
+    rule: str
+    hashed: bool = True
+    by_country: bool = False
+
+    def __call__(self, raw: str, country: str | None = None) -> str | None:
+        """The value to send for one raw value (a 64-character hex digest, or normalised text), or None."""
+        text = raw.strip()
+        if not text:
+            return None
+        if _DIGEST.fullmatch(text):  # already hashed by the advertiser; useless where plain text is wanted
+            digest = text.lower()
+            return digest if self.hashed and digest != EMPTY_DIGEST else None
+        normal = self.normalise(unicodedata.normalize("NFC", text), country)
+        if not normal:
+            return None
+        return sha256(normal) if self.hashed else normal
+
+
+def sha256(text: str) -> str:
+    """SHA-256 of the UTF-8 text as 64 lower-case hex characters."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# --- e-mail -------------------------------------------------------------------------------------------------------
+
+
+def _valid(email: str) -> str | None:
+    return email if _EMAIL.fullmatch(email) else None
+
+
+def _email_trimmed(value: str, _: str | None) -> str | None:
+    return _valid(value.lower())
+
+
+def _email_google(value: str, _: str | None) -> str | None:
+    email = _valid(_SPACE.sub("", value).lower())
+    if email is None:
+        return None
+    local, domain = email.split("@")
+    if domain in ("gmail.com", "googlemail.com"):
+        local = local.split("+", 1)[0].replace(".", "")
+    return f"{local}@{domain}" if local else None
+
+
+def _email_microsoft(value: str, _: str | None) -> str | None:
+    plain = "".join(c for c in unicodedata.normalize("NFKD", value.lower()) if not unicodedata.combining(c))
+    email = _valid(_SPACE.sub("", plain))
+    if email is None:
+        return None
+    local, domain = email.split("@")
+    local = local.split("+", 1)[0].replace(".", "")
+    return f"{local}@{domain}" if local else None
+
+
+class email:
+    trimmed = Recipe("email_trimmed", "emails", _email_trimmed, "trim, lower case; gmail dots and plus parts stay")
+    google = Recipe(
+        "email_google", "emails", _email_google,
+        "drop all white space, lower case; gmail.com and googlemail.com: cut from `+`, drop dots before the @",
+    )  # fmt: skip
+    microsoft = Recipe(
+        "email_microsoft", "emails", _email_microsoft,
+        "lower case, drop accents and white space; before the @ of any domain: cut from `+`, drop dots",
+    )  # fmt: skip
+
+
+# --- phone --------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=65536)
+def _e164(value: str, country: str | None) -> str | None:
+    try:
+        number = phonenumbers.parse(value, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _phone_digits(value: str, country: str | None) -> str | None:
+    number = _e164(value, country)
+    return number[1:] if number else None
+
+
+class phone:
+    e164 = Recipe("phone_e164", "phones", _e164, "E.164 with `+`, by the row's country", by_country=True)
+    digits = Recipe("phone_digits", "phones", _phone_digits, "E.164 without `+`, by the row's country", by_country=True)
+
+
+# --- name ---------------------------------------------------------------------------------------------------------
+
+_TITLE = re.compile(r"^(?:mr|mrs|ms|dr)\.?\s+")
+_SUFFIX = re.compile(r"[\s,]+(?:jr|sr|2nd|3rd|ii|iii|iv|v|vi|cpa|dc|dds|vm|jd|md|phd)\.?$")
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
+
+
+def _name_letters(value: str, _: str | None) -> str | None:
+    return _SPACE.sub("", _ASCII_PUNCTUATION.sub("", value.lower()))
+
+
+def _name_words(value: str, _: str | None) -> str | None:
+    return _SPACE.sub(" ", "".join(c for c in value.lower() if not _is_mark(c))).strip()
+
+
+def _name_google(value: str, _: str | None) -> str | None:
+    name = value.lower()
+    return _SUFFIX.sub("", _TITLE.sub("", name)).strip()
+
+
+class first_name:
+    letters = Recipe(
+        "first_name_letters",
+        "first_name",
+        _name_letters,
+        "lower case, drop white space and ASCII punctuation, keep diacritics",
+    )
+    words = Recipe(
+        "first_name_words",
+        "first_name",
+        _name_words,
+        "lower case, drop punctuation and symbols, keep diacritics and single inner spaces",
+    )
+    google = Recipe(
+        "first_name_google",
+        "first_name",
+        _name_google,
+        "lower case, drop a leading mr./mrs./ms./dr. and a trailing suffix; hyphen, apostrophe and accents stay",
+    )
+
+
+class last_name:
+    letters = replace(first_name.letters, name="last_name_letters", source="last_name")
+    words = replace(first_name.words, name="last_name_words", source="last_name")
+    google = replace(first_name.google, name="last_name_google", source="last_name")
+
+
+# --- birth date and gender ------------------------------------------------------------------------------------------
+
+
+class birth_date:
+    digits = Recipe("birth_date_digits", "date_of_birth", lambda value, _: value.replace("-", ""), "YYYYMMDD")
+
+
+class gender:
+    initial = Recipe("gender_initial", "gender", lambda value, _: value[0].lower(), "`f` or `m`")
+
+
+# --- address --------------------------------------------------------------------------------------------------------
+
+_US_STATES = {
+    "alabama": "al", "alaska": "ak", "arizona": "az", "arkansas": "ar", "california": "ca", "colorado": "co",
+    "connecticut": "ct", "delaware": "de", "districtofcolumbia": "dc", "florida": "fl", "georgia": "ga", "hawaii": "hi",
+    "idaho": "id", "illinois": "il", "indiana": "in", "iowa": "ia", "kansas": "ks", "kentucky": "ky", "louisiana": "la",
+    "maine": "me", "maryland": "md", "massachusetts": "ma", "michigan": "mi", "minnesota": "mn", "mississippi": "ms",
+    "missouri": "mo", "montana": "mt", "nebraska": "ne", "nevada": "nv", "newhampshire": "nh", "newjersey": "nj",
+    "newmexico": "nm", "newyork": "ny", "northcarolina": "nc", "northdakota": "nd", "ohio": "oh", "oklahoma": "ok",
+    "oregon": "or", "pennsylvania": "pa", "rhodeisland": "ri", "southcarolina": "sc", "southdakota": "sd",
+    "tennessee": "tn", "texas": "tx", "utah": "ut", "vermont": "vt", "virginia": "va", "washington": "wa",
+    "westvirginia": "wv", "wisconsin": "wi", "wyoming": "wy",
+}  # fmt: skip
+_CA_PROVINCES = {
+    "alberta": "ab", "britishcolumbia": "bc", "manitoba": "mb", "newbrunswick": "nb", "newfoundlandandlabrador": "nl",
+    "northwestterritories": "nt", "novascotia": "ns", "nunavut": "nu", "ontario": "on", "princeedwardisland": "pe",
+    "quebec": "qc", "québec": "qc", "saskatchewan": "sk", "yukon": "yt",
+}  # fmt: skip
+SUBDIVISIONS = {"US": _US_STATES, "CA": _CA_PROVINCES}
+
+
+def _letters_only(value: str, _: str | None = None) -> str:
+    return "".join(c for c in value.lower() if c.isalpha() or unicodedata.combining(c))
+
+
+def _no_marks(value: str, _: str | None) -> str | None:
+    return "".join(c for c in value.lower() if not c.isspace() and not _is_mark(c))
+
+
+def _region_code(value: str, country: str | None) -> str | None:
+    letters = _letters_only(value)
+    return SUBDIVISIONS.get(country or "", {}).get(letters, letters)
+
+
+def _postal_meta(value: str, country: str | None) -> str | None:
+    code = _SPACE.sub("", value.lower()).split("-", 1)[0]
+    return code[:5] if country == "US" else code
+
+
+def _postal_compact(value: str, _: str | None) -> str | None:
+    return re.sub(r"[\s\-‐-―]+", "", value.lower())
+
+
+def _postal_google(value: str, country: str | None) -> str | None:
+    if country != "US":
+        return value
+    found = re.fullmatch(r"(\d{5})(?:-?(\d{4}))?", value)
+    return found and (found[1] if not found[2] else f"{found[1]}-{found[2]}")
+
+
+class city:
+    letters = Recipe("city_letters", "city", _letters_only, "lower case, letters only, keep diacritics")
+    plain = Recipe(
+        "city_plain",
+        "city",
+        _no_marks,
+        "lower case, drop white space, punctuation and symbols; not hashed",
+        hashed=False,
+    )
+
+
+class region:
+    code = Recipe(
+        "region_code", "region", _region_code,
+        "US and Canada: the two-letter code; elsewhere lower case, letters only", by_country=True,
+    )  # fmt: skip
+    plain = Recipe(
+        "region_plain",
+        "region",
+        _no_marks,
+        "lower case, drop white space, punctuation, symbols; not hashed",
+        hashed=False,
+    )
+
+
+class postal_code:
+    meta = Recipe(
+        "postal_code_meta", "postal_code", _postal_meta,
+        "lower case, no white space, cut at the first dash; US: first 5 digits", by_country=True,
+    )  # fmt: skip
+    compact = Recipe("postal_code_compact", "postal_code", _postal_compact, "lower case, drop white space and dashes")
+    google = Recipe(
+        "postal_code_google", "postal_code", _postal_google, "trim; US: 5 or 5+4 digits; not hashed", False, True
+    )
+
+
+class country:
+    code = Recipe("country_code", "country", lambda value, _: value.lower(), "ISO alpha-2, lower case")
+
+
+# --- the advertiser's own ids ---------------------------------------------------------------------------------------
+
+
+def _compact(value: str, _: str | None) -> str | None:
+    return _SPACE.sub("", value.lower())
+
+
+class user_id:
+    compact = Recipe("user_id_compact", "user_id", _compact, "drop all white space, lower case")
+    trimmed = Recipe("user_id_trimmed", "user_id", lambda value, _: value, "trim, case kept")
+
+
+class anonymous_id:
+    compact = Recipe("anonymous_id_compact", "anonymous_id", _compact, "drop all white space, lower case")
+    trimmed = Recipe("anonymous_id_trimmed", "anonymous_id", lambda value, _: value, "trim, case kept")
+
+
+class advertising_id:
+    """Applied at encoding: it is one field of the `device` object, which some platforms want raw."""
+
+    idfa = Recipe("idfa", "device.advertising_id", lambda value, _: value.lower(), "lower case")
+    gaid = Recipe("gaid", "device.advertising_id", lambda value, _: value, "as it is")

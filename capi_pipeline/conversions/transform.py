@@ -1,0 +1,138 @@
+"""From contract rows to hashed rows: identifiers normalised and hashed, consent decided, nothing raw left.
+
+Works on Arrow batches. Each recipe runs once per distinct value of the batch, however many rows or platforms share it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from capi_pipeline.conversions import consent
+from capi_pipeline.conversions.contract import ARROW, COLUMNS, KEPT, Kind
+from capi_pipeline.conversions.identifiers import Recipe
+from capi_pipeline.errors import ContractError
+
+_KINDS = {column.name: column.kind for column in COLUMNS}
+# An e-mail address or a phone number in a query string (`?email=…`) is an identifier that nobody meant to send.
+_PERSONAL_PARAMETER = re.compile(
+    r"([?&#;])[^=&#;?]*=(?:[^&#;]*(?:@|%40)[^&#;]*|(?:\+|%2[bB])\d[\d\s().\-+]{6,})(?=[&#;]|$)", re.ASCII
+)
+_PERSONAL_TEXT = r"[^\s@]+@[^\s@]+\.[^\s@]+"
+
+
+def schema(recipes: Sequence[Recipe]) -> pa.Schema:
+    """Columns of the hashed conversions: the kept contract columns, the consent decision, one list per recipe."""
+    kept = [pa.field(column.name, ARROW[column.kind]) for column in KEPT]
+    lists = [pa.field(recipe.name, pa.list_(pa.string())) for recipe in recipes]
+    return pa.schema([*kept, pa.field("withhold", pa.string()), *lists])
+
+
+def transform(batch: pa.RecordBatch, recipes: Sequence[Recipe], policy: consent.ConsentPolicy) -> pa.RecordBatch:
+    """Hashed rows for a batch of contract rows, in the same order.
+
+    Rows that consent withholds carry no identifier at all. Raises ContractError for JSON that is not what it must be.
+    """
+    withhold = consent.decide(batch, policy)
+    usable = pc.is_null(withhold).to_numpy(zero_copy_only=False)
+    columns: list[pa.Array] = [_scrubbed(batch, column.name) for column in KEPT]
+    columns.append(withhold)
+    sources = {name: _Source(batch, name, usable) for name in dict.fromkeys(recipe.source for recipe in recipes)}
+    columns.extend(sources[recipe.source].apply(recipe) for recipe in recipes)
+    return pa.RecordBatch.from_arrays(columns, schema=schema(recipes))
+
+
+def _scrubbed(batch: pa.RecordBatch, name: str) -> pa.Array:
+    values = batch[name]
+    if name in ("source_url", "referrer_url"):
+        suspicious = pc.fill_null(pc.match_substring_regex(values, "@|%40|[=](\\+|%2[bB])[0-9]"), False)
+        if pc.any(suspicious).as_py():
+            texts = values.to_pylist()
+            for row in pc.indices_nonzero(suspicious).to_pylist():
+                texts[row] = scrub_url(texts[row])
+            return pa.array(texts, pa.string())
+    if name == "search_term":
+        personal = pc.fill_null(pc.match_substring_regex(values, _PERSONAL_TEXT), False)
+        return pc.if_else(personal, pa.scalar(None, pa.string()), values)
+    return values
+
+
+def scrub_url(url: str) -> str:
+    """The URL without query parameters whose value is an e-mail address or an international phone number."""
+    cleaned = _PERSONAL_PARAMETER.sub(r"\1", url)
+    return re.sub(r"([?&;])[&;]+", r"\1", cleaned).rstrip("?&;#")
+
+
+class _Source:
+    """The values of one contract column, flattened: distinct values, and for each value its row."""
+
+    def __init__(self, batch: pa.RecordBatch, name: str, usable: np.ndarray[Any, Any]) -> None:
+        self.rows = batch.num_rows
+        self.many = _KINDS[name] is Kind.ARRAY
+        texts, row_of = _lists(batch, name) if self.many else _single(batch[name])
+        keep = usable[row_of]
+        encoded = texts.filter(pa.array(keep)).dictionary_encode()
+        self.row_of = row_of[keep]
+        self.distinct: list[str] = encoded.dictionary.to_pylist()
+        self.codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        countries = batch["country"].dictionary_encode()
+        self.countries: list[str | None] = [None, *countries.dictionary.to_pylist()]
+        self.country_of = pc.fill_null(countries.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64) + 1
+
+    def apply(self, recipe: Recipe) -> pa.ListArray:
+        if recipe.by_country:
+            pairs = self.codes * len(self.countries) + self.country_of[self.row_of]
+            unique, position = np.unique(pairs, return_inverse=True)
+            results = [
+                recipe(self.distinct[pair // len(self.countries)], self.countries[pair % len(self.countries)])
+                for pair in unique.tolist()
+            ]
+        else:
+            position = self.codes
+            results = [recipe(value) for value in self.distinct]
+        values = pa.array(results, pa.string()).dictionary_encode().take(pa.array(position))
+        codes = pc.fill_null(values.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        keep = codes >= 0
+        if self.many:  # two spellings of one address are one identifier
+            _, first = np.unique(np.stack([self.row_of, codes]), axis=1, return_index=True)
+            once = np.zeros(len(codes), dtype=bool)
+            once[first] = True
+            keep &= once
+        counts = np.bincount(self.row_of[keep], minlength=self.rows)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        kept = values.filter(pa.array(keep)).dictionary_decode() if len(values) else pa.array([], pa.string())
+        return pa.ListArray.from_arrays(pa.array(offsets), kept)
+
+
+def _single(values: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:
+    valid = pc.is_valid(values).to_numpy(zero_copy_only=False)
+    return values.drop_null().cast(pa.string()), np.flatnonzero(valid)
+
+
+def _lists(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, np.ndarray[Any, Any]]:
+    texts: list[str] = []
+    rows: list[int] = []
+    for row, document in enumerate(batch[name].to_pylist()):
+        if document is None or document == "[]":
+            continue
+        try:
+            items = orjson.loads(document)
+        except orjson.JSONDecodeError:
+            items = None
+        if not isinstance(items, list) or not all(item is None or isinstance(item, str) for item in items):
+            key = f"event_name={batch['event_name'][row].as_py()!r}, event_id={batch['event_id'][row].as_py()!r}"
+            raise ContractError(
+                f"Column `{name}` of the conversions table breaks the contract: it is a JSON array of text. First row: {key}.",
+                "Correct the model, rebuild this hour and rerun the partition. Nothing of this hour was sent.",
+            )
+        for item in items:
+            if item:
+                texts.append(item)
+                rows.append(row)
+    return pa.array(texts, pa.string()), np.array(rows, dtype=np.int64)
