@@ -59,7 +59,7 @@ def postgres(folder: Path, databases: tuple[str, ...] = ("warehouse", "ledger", 
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     server = _Server(folder)
-    with open(folder / "start.lock", "w") as starting, open(folder / "users.lock", "w") as users:
+    with (folder / "start.lock").open("w") as starting, (folder / "users.lock").open("w") as users:
         with _locked(starting, fcntl.LOCK_EX):
             fcntl.flock(users, fcntl.LOCK_SH)
             if not server.answers():
@@ -113,7 +113,7 @@ class _Server:
         # The pid file of a killed server may name a pid that now belongs to someone else. Told that this pid is its own
         # grandparent, the server skips that test and relies on the shared-memory interlock, which cannot be fooled.
         environment = {**os.environ, "PG_GRANDPARENT_PID": str(self._pid() or "")}
-        with open(self.log, "ab") as log:
+        with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [*self._as_user(), str(_binary("postgres")), "-D", str(self.data), "-k", str(self.sockets), *arguments],
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,259 @@
+"""Send one batch until each of its events has an outcome: retries in place, rate limits, token refresh, isolation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from capi_pipeline.delivery.http import NotSent, Send, Unanswered
+from capi_pipeline.delivery.ledger import Held, Item, Settlement
+from capi_pipeline.delivery.pace import Pace, backoff
+from capi_pipeline.delivery.redaction import Redactor
+from capi_pipeline.delivery.report import Report
+from capi_pipeline.delivery.tokens import Tokens
+from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
+from capi_pipeline.platforms.base import Kind, Outcome, Platform, State, Verdict
+
+Member = tuple[Item, Any]
+ALL_REFUSED = 25  # events refused one by one, and none accepted: then it is not the events
+NARROW = "narrow"  # code of an outcome whose events must be sent in smaller requests to find the culprit
+
+
+class Stopped(Exception):
+    """The run ends: nothing further leaves for this destination."""
+
+
+@dataclass
+class Attempts:
+    """Sends the batches of one (destination, hour). Shared by its threads; `stop` ends all of them.
+
+    `patience`: seconds for which one request is retried in place. `settle` records outcomes durably.
+    """
+
+    destination: str
+    platform: Platform
+    send: Send
+    tokens: Tokens
+    pace: Pace
+    report: Report
+    redact: Redactor
+    settle: Callable[[Sequence[Settlement]], None]
+    patience: float = 60.0
+    stop: threading.Event = field(default_factory=threading.Event)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    give_up_after: int = 3
+    _failures: int = 0
+    _accepted: int = 0
+    _isolated: int = 0
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def deliver(self, group: Hashable, members: Sequence[Member]) -> None:
+        """Send these claimed events and settle each. Never raises for what a platform does; `report.error` tells."""
+        try:
+            verdict, unknown = self._exchange(group, members)
+        except Stopped as stopped:
+            self._left(members, *stopped.args)
+            return
+        if verdict.kind is Kind.SETTLED:
+            self._record(members, verdict.outcomes, verdict.trace_id)
+        elif verdict.kind is Kind.REFUSED:
+            self._isolate(group, members, verdict)
+        elif unknown and self.platform.deduplication.window is None:
+            self._held(members, verdict.code, self.redact(verdict.message))
+        else:
+            later = self.now() + verdict.wait if verdict.wait else None
+            self._left(members, verdict.code, self.redact(verdict.message), unknown, later)
+
+    def _exchange(self, group: Hashable, members: Sequence[Member]) -> tuple[Verdict, bool]:
+        """The last verdict on these events, and whether an earlier or this attempt may have stored them."""
+        count, attempt, unknown = len(members), 0, False
+        request = self.platform.request([payload for _, payload in members], group)
+        deadline = self.monotonic() + self.patience
+        while True:
+            attempt += 1
+            self.pace.turn()
+            if self.stop.is_set():
+                raise Stopped("", "not sent: the run had to stop first", unknown)
+            token = self._token()
+            verdict = self._once(self.platform.authorize(request, token), count, again=attempt > 1)
+            unknown = unknown or verdict.maybe_stored
+            if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
+                self._success()
+                return verdict, unknown
+            if verdict.kind is Kind.AUTH:
+                if self._renewed(token):
+                    continue
+                self._end(self._auth_error(verdict))
+                return verdict, unknown
+            if verdict.kind is Kind.CONFIGURATION:
+                self._end(self._configuration_error(verdict))
+                return verdict, unknown
+            if verdict.maybe_stored and self.platform.deduplication.window is None:
+                return verdict, unknown
+            delay = verdict.wait.total_seconds() if verdict.wait else backoff(attempt)
+            if verdict.kind is Kind.RATE_LIMITED:
+                self.pace.hold(delay)
+            if self.monotonic() + delay > deadline:
+                self._exhausted(verdict, attempt)
+                return verdict, unknown
+            self.stop.wait(delay)
+
+    def _once(self, request: Any, count: int, again: bool) -> Verdict:
+        started = self.monotonic()
+        try:
+            exchange = self.send(request)
+        except NotSent as error:
+            self.report.request(self.monotonic() - started, 0, again)
+            return Verdict(Kind.TRANSIENT, code="not_connected", message=str(error))
+        except Unanswered as error:
+            self.report.request(self.monotonic() - started, 0, again)
+            return Verdict(Kind.TRANSIENT, maybe_stored=True, code="no_answer", message=str(error))
+        self.report.request(exchange.seconds, exchange.bytes, again)
+        verdict = self.platform.read(exchange.response, count)
+        if verdict.kind is Kind.SETTLED and len(verdict.outcomes) != count:
+            return Verdict(
+                Kind.TRANSIENT, maybe_stored=True, code="outcomes", message="the answer names another number of events"
+            )
+        return verdict
+
+    def _token(self) -> str:
+        try:
+            return self.tokens.current()
+        except CapiError as error:
+            self._end(error)
+            raise Stopped("token", error.message) from None
+
+    def _renewed(self, token: str) -> bool:
+        try:
+            return self.tokens.renewed(token) is not None
+        except CapiError as error:
+            self._end(error)
+            return False
+
+    # isolation of bad events
+
+    def _isolate(self, group: Hashable, members: Sequence[Member], verdict: Verdict) -> None:
+        """Nothing was stored because of some events: name them by the answer, else halve until each stands alone."""
+        culprits = {index: outcome for index, outcome in verdict.culprits.items() if 0 <= index < len(members)}
+        if culprits:
+            self._record([members[i] for i in culprits], list(culprits.values()), verdict.trace_id)
+            rest = [member for i, member in enumerate(members) if i not in culprits]
+            if rest:
+                self.deliver(group, rest)
+        elif len(members) == 1:
+            self._isolated += 1
+            if self._isolated >= ALL_REFUSED and not self._accepted:
+                self._end(self._configuration_error(verdict))
+            self._record(members, [Outcome(State.REJECTED, verdict.code, verdict.message)], verdict.trace_id)
+        else:
+            middle = len(members) // 2
+            self.deliver(group, members[:middle])
+            self.deliver(group, members[middle:])
+
+    # recording
+
+    def _record(self, members: Sequence[Member], outcomes: Sequence[Outcome], trace_id: str) -> None:
+        settlements = []
+        for position, ((item, _), outcome) in enumerate(zip(members, outcomes, strict=True)):
+            code, words = outcome.code, self.redact(outcome.message)
+            narrow = outcome.state is State.RETRY and code == NARROW
+            settlements.append(
+                Settlement(
+                    item.key, outcome.state, code=code or None, message=words or None, trace_id=trace_id or None,
+                    position=position,
+                    not_before=self.now() + outcome.wait if outcome.wait else None,
+                    at_most=max(1, len(members) // 2) if narrow else None,
+                )
+            )  # fmt: skip
+            if outcome.state is State.REJECTED:
+                self.report.rejection(code, words)
+        self._accepted += sum(outcome.state in (State.ACCEPTED, State.PENDING) for outcome in outcomes)
+        self.settle(settlements)
+        now = self.now().timestamp()
+        for (item, _), outcome in zip(members, outcomes, strict=True):
+            sent = outcome.state in (State.ACCEPTED, State.PENDING)
+            self.report.settled(outcome.state, now - item.recorded_at / 1e6 if sent else None)
+
+    def _left(
+        self,
+        members: Sequence[Member],
+        code: str,
+        words: str,
+        unknown: bool = False,
+        not_before: datetime | None = None,
+    ) -> None:
+        """For a rerun."""
+        self.settle(
+            [
+                Settlement(
+                    item.key, State.RETRY, code=code or None, message=words, unknown=unknown, not_before=not_before
+                )
+                for item, _ in members
+            ]
+        )
+        for _ in members:
+            self.report.settled(State.RETRY)
+
+    def _held(self, members: Sequence[Member], code: str, words: str) -> None:
+        """For a person: the platform may have them, and would count a repetition."""
+        self.settle(
+            [
+                Settlement(
+                    item.key, State.HELD, Held.NO_DEDUPLICATION.value, code=code or None, message=words, unknown=True
+                )
+                for item, _ in members
+            ]
+        )
+        for _ in members:
+            self.report.settled(State.HELD)
+
+    # when to stop
+
+    def _success(self) -> None:
+        with self._mutex:
+            self._failures = 0
+
+    def _exhausted(self, verdict: Verdict, attempts: int) -> None:
+        """A request that stayed unanswered to the end of its patience. A few in a row mean that the platform is down."""
+        with self._mutex:
+            self._failures += 1
+            down = self._failures >= self.give_up_after or verdict.kind is Kind.RATE_LIMITED
+        words = self.redact(verdict.message) or verdict.code
+        error = DeliveryError(
+            f"`{self.destination}` ({self.platform.title}) does not take requests: {words} "
+            f"({verdict.code}, after {attempts} attempts).",
+            "What is left stays in the ledger. Rerun this partition when the platform is back: it sends only that.",
+        )
+        if down:
+            self._end(error)
+        elif self.report.error is None:
+            self.report.error = error
+
+    def _end(self, error: Exception) -> None:
+        with self._mutex:
+            if not self.stop.is_set() or self.report.error is None:
+                self.report.error = error
+        self.stop.set()
+
+    def _auth_error(self, verdict: Verdict) -> AuthenticationError:
+        known = self.report.error
+        if isinstance(known, AuthenticationError):
+            return known
+        return AuthenticationError(
+            f"`{self.destination}` ({self.platform.title}) refuses the credentials: {self.redact(verdict.message)} "
+            f"({verdict.code}{', trace ' + verdict.trace_id if verdict.trace_id else ''}).",
+            f"Renew {self.tokens.keys()}, then rerun this partition. No further request was sent.",
+        )
+
+    def _configuration_error(self, verdict: Verdict) -> AuthenticationError:
+        return AuthenticationError(
+            f"`{self.destination}` ({self.platform.title}) refuses the account or a setting: "
+            f"{self.redact(verdict.message)} ({verdict.code}).",
+            "Correct the `account` of this destination (or the account at the platform), then rerun this partition. "
+            "No further request was sent.",
+        )

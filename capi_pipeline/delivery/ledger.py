@@ -1,0 +1,353 @@
+"""The ledger: what became of every event at every destination. Claim, commit, send, record, commit.
+
+All statements work on arrays of rows (one statement per batch). One advisory lock per (destination, hour) makes sure
+that two runs never send the same hour at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
+
+from capi_pipeline.delivery.tables import SCHEMA
+from capi_pipeline.errors import ConfigurationError, DeliveryError
+from capi_pipeline.platforms.base import State
+
+HEAD = "0001"
+RECONNECT_SECONDS = 30.0
+
+Key = tuple[str, str]  # (event_name, event_id)
+
+
+class Held(StrEnum):
+    """Why an event waits for a person (`capi resolve`)."""
+
+    NO_DEDUPLICATION = "unknown_without_deduplication"  # sent or not: nobody knows, and the platform would count twice
+    WINDOW_CLOSED = "unknown_after_window"  # likewise, and the platform no longer recognises a repeated event id
+    NOT_SENDABLE = "unknown_and_withheld"  # likewise, and by now it may not be sent (consent, age)
+    POLICY = "unknown_by_policy"  # the destination's document says `on_unknown: hold`
+    NO_VERDICT = "no_verdict"  # the platform queued it and never said what became of it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger knows of one event at one destination."""
+
+    hour: datetime
+    state: State
+    payload_digest: str | None
+    unknown_since: datetime | None
+    not_before: datetime | None
+    at_most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event on its way into the ledger; times are epoch microseconds."""
+
+    event_name: str
+    event_id: str
+    event_time: int
+    recorded_at: int
+    original_event_id: str | None = None
+    payload_digest: str | None = None
+    unknown_since: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.event_name, self.event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one attempt for one event."""
+
+    key: Key
+    state: State
+    reason: str | None = None
+    code: str | None = None
+    message: str | None = None
+    trace_id: str | None = None
+    position: int | None = None
+    unknown: bool = False  # the platform may have it although it did not say so
+    not_before: datetime | None = None
+    at_most: int | None = None
+
+
+class Ledger:
+    """The ledger's database. `open()` brings its tables to the current version."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Ledger:
+        """Connect and migrate. Raises ConfigurationError when the database is unreachable or not PostgreSQL."""
+        try:
+            engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
+        except Exception as error:
+            raise ConfigurationError(
+                f"CAPI_LEDGER_URL is not a usable URL ({type(error).__name__}).", _EXAMPLE
+            ) from None
+        if engine.dialect.name != "postgresql":
+            raise ConfigurationError(
+                f"The ledger needs PostgreSQL, CAPI_LEDGER_URL names {engine.dialect.name}.", _EXAMPLE
+            )
+        try:
+            _migrate(engine)
+        except OperationalError as error:
+            words = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
+            raise ConfigurationError(
+                f"The ledger's database ({engine.url.render_as_string(True)}) does not answer: {words}",
+                "Start it, or correct CAPI_LEDGER_URL. Nothing was sent.",
+            ) from None
+        return cls(engine)
+
+    @contextmanager
+    def hour(self, destination: str, hour: datetime, run_id: str) -> Iterator[HourLedger]:
+        """The exclusive right to send one hour to one destination. Raises DeliveryError when another run has it."""
+        session = HourLedger(self.engine, destination, hour, run_id)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def counts(self, destination: str, hour: datetime) -> list[tuple[State, str | None, str | None, int]]:
+        """(state, reason, platform code, number) of one hour."""
+        query = f"""select state, reason, code, count(*) from {SCHEMA}.deliveries
+            where destination = :destination and hour = :hour group by 1, 2, 3 order by 4 desc"""
+        with self.engine.connect() as connection:
+            rows: list[Any] = list(connection.execute(text(query), {"destination": destination, "hour": hour}))
+        return [(State(state), reason, code, count) for state, reason, code, count in rows]
+
+
+class HourLedger:
+    """The ledger's view of one (destination, hour), under its lock. Used by all threads of one run."""
+
+    def __init__(self, engine: Engine, destination: str, hour: datetime, run_id: str) -> None:
+        self.destination, self.partition, self.run_id = destination, hour, run_id
+        self.claim_id = uuid.uuid4().hex
+        self._engine = engine
+        self._mutex = threading.Lock()
+        name = f"{destination}@{hour:%Y-%m-%dT%H:%M}"
+        self._lock_key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        self._connection, self._holds = self._connect()
+        if not self._holds:
+            self._connection.close()
+            raise self._taken()
+
+    def _connect(self) -> tuple[Connection, bool]:
+        """A connection, and whether the hour's lock is ours on it."""
+        connection = self._engine.connect()
+        got = connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": self._lock_key}).scalar()
+        connection.commit()
+        return connection, bool(got)
+
+    def _taken(self) -> DeliveryError:
+        return DeliveryError(
+            f"Another run is sending the hour {self.partition:%Y-%m-%d %H:%M} to `{self.destination}` right now.",
+            "Wait for it to end, then rerun this partition: it sends only what is left.",
+        )
+
+    def close(self) -> None:
+        """Give the lock back."""
+        with self._mutex:
+            try:
+                self._connection.rollback()
+                if self._holds:
+                    self._connection.execute(text("select pg_advisory_unlock(:key)"), {"key": self._lock_key})
+                    self._connection.commit()
+            except DBAPIError:
+                self._connection.invalidate()  # the server went away, and the lock with it
+            self._connection.close()
+
+    def states(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        """What is known of these events, whichever hour owns them."""
+        query = f"""select d.event_name, d.event_id, d.hour, d.state, d.payload_digest,
+                case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed_at) else d.unknown_since end,
+                d.not_before, d.at_most
+            from unnest(cast(:names as text[]), cast(:ids as text[])) k(event_name, event_id)
+            join {SCHEMA}.deliveries d using (event_name, event_id) where d.destination = :destination"""
+        rows = self._run(query, _columns(keys, "names", "ids"))
+        return {(name, id_): Row(hour, State(state), *rest) for name, id_, hour, state, *rest in rows}
+
+    def originals(self, keys: Sequence[Key]) -> dict[Key, State]:
+        """The states of the conversions that adjustments refer to, at this destination."""
+        return {key: row.state for key, row in self.states(keys).items()}
+
+    def later_adjustments(self, original_ids: Sequence[str]) -> dict[str, datetime]:
+        """Per original: the event time of the latest adjustment that the platform has, or may have."""
+        query = f"""select original_event_id, max(event_time) from {SCHEMA}.deliveries
+            where destination = :destination and original_event_id = any(:ids)
+              and (state in ('accepted', 'pending', 'sending') or unknown_since is not null) group by 1"""
+        return dict(self._run(query, {"ids": list(original_ids)}))
+
+    def claim(self, items: Sequence[Item]) -> set[Key]:
+        """Mark these events as being sent, durably, before the request leaves. Returns the keys that are now ours."""
+        query = f"""insert into {SCHEMA}.deliveries as d (destination, event_name, event_id, hour, state, attempts,
+                event_time, recorded_at, original_event_id, payload_digest, unknown_since, claim, claimed_at, run_id)
+            select :destination, n, i, :hour, 'sending', 1, {_TIME.format("e")}, {_TIME.format("r")}, o, p, u,
+                :claim, clock_timestamp(), :run
+            from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:event_times as bigint[]),
+                cast(:recorded as bigint[]), cast(:originals as text[]), cast(:digests as text[]),
+                cast(:unknown as timestamptz[])) as k(n, i, e, r, o, p, u)
+            on conflict (destination, event_name, event_id) do update set state = 'sending', attempts = d.attempts + 1,
+                payload_digest = excluded.payload_digest, unknown_since = excluded.unknown_since, claim = excluded.claim,
+                claimed_at = excluded.claimed_at, run_id = excluded.run_id, reason = null, code = null, message = null,
+                not_before = null, at_most = null, trace_id = null, position = null, settled_at = null
+            where d.hour = excluded.hour and d.state not in ('accepted', 'pending')
+            returning d.event_name, d.event_id"""
+        return {(name, id_) for name, id_ in self._run(query, self._items(items), locked=True)}
+
+    def settle(self, settlements: Sequence[Settlement], ask_at: datetime | None = None) -> None:
+        """Record outcomes of events that this run claimed. Outlives a restart of the database: what a platform
+        answered must not be forgotten. `ask_at`: when to ask for the verdict on those that are pending."""
+        query = f"""update {SCHEMA}.deliveries d set state = k.state, reason = k.reason, code = k.code,
+                message = k.message, trace_id = k.trace_id, position = k.position, not_before = k.not_before,
+                at_most = k.at_most, settled_at = clock_timestamp(),
+                unknown_since = case when k.unknown then coalesce(d.unknown_since, d.claimed_at)
+                    when k.state in ('retry', 'held') then d.unknown_since end
+            from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:states as text[]), cast(:reasons as text[]),
+                cast(:codes as text[]), cast(:messages as text[]), cast(:traces as text[]), cast(:positions as int[]),
+                cast(:unknown as boolean[]), cast(:not_before as timestamptz[]), cast(:at_most as int[]))
+                as k(event_name, event_id, state, reason, code, message, trace_id, position, unknown, not_before, at_most)
+            where d.destination = :destination and d.event_name = k.event_name and d.event_id = k.event_id
+              and d.claim = :claim and d.state = 'sending'"""
+        values = _columns([s.key for s in settlements], "names", "ids") | {
+            "states": [s.state.value for s in settlements],
+            "reasons": [s.reason for s in settlements],
+            "codes": [s.code for s in settlements],
+            "messages": [s.message for s in settlements],
+            "traces": [s.trace_id for s in settlements],
+            "positions": [s.position for s in settlements],
+            "unknown": [s.unknown for s in settlements],
+            "not_before": [s.not_before for s in settlements],
+            "at_most": [s.at_most for s in settlements],
+            "claim": self.claim_id,
+        }
+        pending = [s for s in settlements if s.state is State.PENDING]
+        follow = None
+        if pending:
+            follow = (
+                f"""insert into {SCHEMA}.verdicts (destination, trace_id, hour, events, submitted_at, ask_at)
+                    values (:destination, :trace, :hour, :events, clock_timestamp(), :ask_at)
+                    on conflict (destination, trace_id) do nothing""",
+                {"trace": pending[0].trace_id, "hour": self.partition, "events": len(settlements), "ask_at": ask_at},
+            )
+        self._run(query, values, follow=follow, patient=True)
+
+    def keep(self, items: Sequence[Item], states: Sequence[tuple[State, str, str]]) -> None:
+        """Record events that are not being sent: withheld, held, or left for a rerun; (state, reason, words) each.
+
+        An event that may already be at the platform keeps its `unknown_since`."""
+        query = f"""insert into {SCHEMA}.deliveries as d (destination, event_name, event_id, hour, state, reason, message,
+                event_time, recorded_at, original_event_id, unknown_since, settled_at, run_id)
+            select :destination, n, i, :hour, s, nullif(w, ''), nullif(m, ''), {_TIME.format("e")}, {_TIME.format("r")}, o,
+                u, clock_timestamp(), :run
+            from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:event_times as bigint[]),
+                cast(:recorded as bigint[]), cast(:originals as text[]), cast(:states as text[]), cast(:reasons as text[]),
+                cast(:messages as text[]), cast(:unknown as timestamptz[])) as k(n, i, e, r, o, s, w, m, u)
+            on conflict (destination, event_name, event_id) do update set state = excluded.state, reason = excluded.reason,
+                message = excluded.message, code = null, settled_at = excluded.settled_at, run_id = excluded.run_id,
+                unknown_since = excluded.unknown_since, claim = null
+            where d.hour = excluded.hour and d.state not in ('accepted', 'pending')"""
+        values = self._items(items) | {
+            "states": [state.value for state, _, _ in states],
+            "reasons": [reason for _, reason, _ in states],
+            "messages": [message for _, _, message in states],
+        }
+        self._run(query, values, locked=True)
+
+    def _items(self, items: Sequence[Item]) -> dict[str, Any]:
+        return _columns([item.key for item in items], "names", "ids") | {
+            "event_times": [item.event_time for item in items],
+            "recorded": [item.recorded_at for item in items],
+            "originals": [item.original_event_id for item in items],
+            "digests": [item.payload_digest for item in items],
+            "unknown": [item.unknown_since for item in items],
+            "hour": self.partition,
+            "claim": self.claim_id,
+            "run": self.run_id,
+        }
+
+    def _run(
+        self,
+        query: str,
+        values: dict[str, Any],
+        *,
+        follow: tuple[str, dict[str, Any]] | None = None,
+        locked: bool = False,
+        patient: bool = False,
+    ) -> list[Any]:
+        """One transaction. `locked`: only while the hour's lock is ours. `patient`: come back after a lost connection."""
+
+        def once() -> list[Any]:
+            with self._mutex:
+                if self._connection.invalidated or self._connection.closed:
+                    self._connection.close()  # the lock went with the old connection
+                    self._connection, self._holds = self._connect()
+                if locked and not self._holds:
+                    raise self._taken()
+                with self._connection.begin():
+                    result = self._connection.execute(text(query), {"destination": self.destination, **values})
+                    rows = list(result) if result.returns_rows else []
+                    if follow:
+                        self._connection.execute(text(follow[0]), {"destination": self.destination, **follow[1]})
+                return rows
+
+        try:
+            if not patient:
+                return once()
+            persistent = retry(
+                retry=retry_if_exception(_lost),
+                stop=stop_after_delay(RECONNECT_SECONDS),
+                wait=wait_exponential(0.1, max=2.0),
+                reraise=True,
+            )
+            return persistent(once)()
+        except OperationalError as error:
+            raise DeliveryError(
+                f"The ledger's database went away while `{self.destination}` was being sent ({type(error.orig).__name__}).",
+                "Start it again and rerun this partition: what was in flight is settled first.",
+            ) from None
+
+
+_TIME = "to_timestamp({0} / 1000000.0)"
+_EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/ledger"
+
+
+def _columns(keys: Sequence[Key], names: str, ids: str) -> dict[str, Any]:
+    return {names: [key[0] for key in keys], ids: [key[1] for key in keys]}
+
+
+def _lost(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring the tables to HEAD. Alembic is only loaded when there is something to do."""
+    with engine.connect() as connection:
+        exists = connection.execute(text(f"select to_regclass('{SCHEMA}.alembic_version')")).scalar()
+        if exists and connection.execute(text(f"select version_num from {SCHEMA}.alembic_version")).scalar() == HEAD:
+            return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "capi_pipeline.delivery:migrations")
+    with engine.begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(hashtext('capi_pipeline.migrate'))"))
+        connection.execute(text(f"create schema if not exists {SCHEMA}"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,45 @@
+"""How fast one destination may be asked: one pace for all its threads."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+
+class Pace:
+    """Spaces requests by `per_second`, and holds all of them back while the platform asks to wait."""
+
+    def __init__(
+        self,
+        per_second: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._gap = 1.0 / per_second if per_second else 0.0
+        self._clock, self._wait = clock, wait
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def turn(self) -> None:
+        """Block until this thread may start a request."""
+        while True:
+            with self._lock:
+                now = self._clock()
+                if now >= self._next:
+                    self._next = now + self._gap
+                    return
+                delay = self._next - now
+            self._wait(delay)
+
+    def hold(self, seconds: float) -> None:
+        """No request of this destination starts for so many seconds."""
+        with self._lock:
+            self._next = max(self._next, self._clock() + seconds)
+
+
+def backoff(attempt: int, base: float = 0.5, longest: float = 20.0) -> float:
+    """Seconds to wait after the `attempt`-th failure (from 1): exponential with full jitter, so that many runs that
+    failed together do not come back together."""
+    return random.uniform(0, min(longest, base * 2.0**attempt))

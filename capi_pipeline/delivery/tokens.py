@@ -1,0 +1,187 @@
+"""Access tokens: configured ones as they are, OAuth ones refreshed in time, with rotation that survives a crash.
+
+A new refresh token is stored, encrypted, before the access token that came with it is used; the previous one is kept
+until then. Refreshing is serialised per destination by a row lock, so that two processes never spend one token twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
+from sqlalchemy import Connection, Engine, text
+
+from capi_pipeline.delivery.http import NotSent, Send, Unanswered
+from capi_pipeline.delivery.redaction import Redactor
+from capi_pipeline.delivery.tables import SCHEMA
+from capi_pipeline.errors import AuthenticationError, DeliveryError
+from capi_pipeline.platforms.base import Grant, Platform, Request
+
+EARLY = timedelta(minutes=5)
+
+
+class Tokens:
+    """The access token of one destination. `secrets`: account key -> environment variable, for messages."""
+
+    def __init__(
+        self,
+        destination: str,
+        platform: Platform,
+        engine: Engine,
+        send: Send,
+        key: Callable[[], bytes],
+        redact: Redactor,
+        secrets: Mapping[str, str] | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._destination, self._platform, self._engine = destination, platform, engine
+        self._send, self._redact, self._secrets, self._now = send, redact, dict(secrets or {}), now
+        self._fernet_key = key
+        self._mutex = threading.Lock()
+        self._current = platform.token()
+        self._expires: datetime | None = None if self._current else datetime.min.replace(tzinfo=UTC)
+        self._refreshed = False
+
+    def current(self) -> str:
+        """A token that is valid now. Raises AuthenticationError or DeliveryError."""
+        if self._platform.oauth is None or self._expires is None or self._now() + EARLY < self._expires:
+            return self._current
+        return self._obtain(refused=None)
+
+    def renewed(self, refused: str) -> str | None:
+        """Another token than the one that the platform just refused; None when there is none to be had (again)."""
+        if self._platform.oauth is None:
+            return None
+        with self._mutex:
+            if self._current != refused:
+                return self._current  # another thread was faster
+            if self._refreshed:
+                return None  # once per run: a fresh token that is refused is not a token problem
+            self._refreshed = True
+        return self._obtain(refused)
+
+    def _obtain(self, refused: str | None) -> str:
+        with self._mutex:
+            if self._current and self._current != refused and self._expires and self._now() + EARLY < self._expires:
+                return self._current
+            fernet, grant = Fernet(self._fernet_key()), self._platform.grant()
+            digest = hashlib.sha256(grant.refresh_token.encode()).hexdigest()
+            with self._engine.connect() as connection:
+                stored = self._stored(connection, digest, fernet.encrypt(grant.refresh_token.encode()))
+                access = _decrypted(fernet, stored["access_token"])
+                if access and access != refused and stored["expires_at"] and self._now() + EARLY < stored["expires_at"]:
+                    connection.commit()
+                    return self._use(access, stored["expires_at"])
+                kept = _decrypted(fernet, stored["refresh_token"])
+                if kept is None:  # the key changed: fall back to what the environment says
+                    kept = grant.refresh_token
+                candidates = dict.fromkeys(t for t in (kept, _decrypted(fernet, stored["previous_refresh_token"])) if t)
+                for candidate in candidates:
+                    answer = self._ask(Grant(grant.client_id, grant.client_secret, candidate))
+                    if answer is not None:
+                        break
+                else:
+                    raise self._dead("the platform no longer accepts the refresh token (invalid_grant)")
+                expires = self._now() + timedelta(seconds=float(answer.get("expires_in") or 3600))
+                self._store(connection, fernet, candidate, answer, expires)
+                return self._use(answer["access_token"], expires)
+
+    def _use(self, token: str, expires: datetime) -> str:
+        self._redact.add(token)
+        self._current, self._expires = token, expires
+        return token
+
+    def _stored(self, connection: Connection, digest: str, encrypted: bytes) -> Any:
+        """This destination's row, locked; made new when the environment holds another refresh token than before."""
+        connection.execute(
+            text(
+                f"""insert into {SCHEMA}.tokens as t (destination, configured_digest, refresh_token, updated_at)
+                    values (:destination, :digest, :token, clock_timestamp())
+                    on conflict (destination) do update set configured_digest = excluded.configured_digest,
+                        refresh_token = excluded.refresh_token, previous_refresh_token = null, access_token = null,
+                        expires_at = null, updated_at = excluded.updated_at
+                    where t.configured_digest <> excluded.configured_digest"""
+            ),
+            {"destination": self._destination, "digest": digest, "token": encrypted},
+        )
+        query = f"select * from {SCHEMA}.tokens where destination = :destination for update"
+        return connection.execute(text(query), {"destination": self._destination}).mappings().one()
+
+    def _store(
+        self, connection: Connection, fernet: Fernet, used: str, answer: dict[str, Any], expires: datetime
+    ) -> None:
+        connection.execute(
+            text(
+                f"""update {SCHEMA}.tokens set refresh_token = :new, previous_refresh_token = :used,
+                    access_token = :access, expires_at = :expires, updated_at = clock_timestamp()
+                    where destination = :destination"""
+            ),
+            {
+                "new": fernet.encrypt(str(answer.get("refresh_token") or used).encode()),
+                "used": fernet.encrypt(used.encode()),
+                "access": fernet.encrypt(str(answer["access_token"]).encode()),
+                "expires": expires,
+                "destination": self._destination,
+            },
+        )
+        connection.commit()
+
+    def _ask(self, grant: Grant) -> dict[str, Any] | None:
+        """The platform's answer to a refresh; None when the refresh token is dead."""
+        oauth = self._platform.oauth
+        assert oauth is not None
+        self._redact.add(grant.refresh_token, grant.client_secret or "")
+        form = {"grant_type": "refresh_token", "client_id": grant.client_id, "refresh_token": grant.refresh_token}
+        if grant.client_secret:
+            form["client_secret"] = grant.client_secret
+        if oauth.scope:
+            form["scope"] = oauth.scope
+        request = Request("POST", self._platform.url(oauth.path, oauth.host), form=form)
+        try:
+            response = self._send(request).response
+        except (NotSent, Unanswered) as error:
+            raise self._unreachable(str(error)) from None
+        if response.status >= 500 or response.status == 429:
+            raise self._unreachable(f"HTTP {response.status}")
+        client = WebApplicationClient(grant.client_id)
+        try:
+            parsed = client.parse_request_body_response(response.body.decode("utf-8", "replace"))
+            answer: dict[str, Any] = dict(parsed)
+        except OAuth2Error as error:
+            if error.error == "invalid_grant":
+                return None
+            words = self._redact(f"{error.error}: {error.description or ''}")
+            raise self._dead(f"the token endpoint refuses: {words}") from None
+        except ValueError:
+            raise self._unreachable(f"HTTP {response.status} that is not a token answer") from None
+        if not isinstance(answer.get("access_token"), str) or response.status != 200:
+            raise self._unreachable(f"HTTP {response.status} without an access token")
+        return answer
+
+    def keys(self) -> str:
+        """The environment variables of this destination's secrets, for a message."""
+        return ", ".join(sorted(set(self._secrets.values()))) or "the account's secrets"
+
+    def _dead(self, what: str) -> AuthenticationError:
+        return AuthenticationError(
+            f"`{self._destination}` ({self._platform.title}) cannot get an access token: {what}.",
+            f"Give the consent again and renew {self.keys()}. Nothing further was sent; rerun the partition afterwards.",
+        )
+
+    def _unreachable(self, what: str) -> DeliveryError:
+        return DeliveryError(
+            f"`{self._destination}` ({self._platform.title}) did not give an access token: {what}.",
+            "Nothing was sent. A rerun tries again.",
+        )
+
+
+def _decrypted(fernet: Fernet, value: bytes | None) -> str | None:
+    try:
+        return fernet.decrypt(bytes(value)).decode() if value else None
+    except InvalidToken:
+        return None

@@ -1,0 +1,114 @@
+"""Settings from the environment, typed. An error names the key and the remedy."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES, ConsentPolicy
+from capi_pipeline.errors import ConfigurationError
+
+DESTINATIONS = Path(__file__).parent / "defs" / "destinations"
+
+
+class Settings(BaseSettings):
+    """Every setting is an environment variable `CAPI_<NAME>`; none is needed for the built-in demo."""
+
+    model_config = SettingsConfigDict(env_prefix="CAPI_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    home: Path = Field(Path(".capi"), description="Folder of the embedded PostgreSQL, keys, staging and logs.")
+    warehouse_url: str | None = Field(
+        None, description="SQLAlchemy URL of the warehouse; default: embedded PostgreSQL."
+    )
+    ledger_url: str | None = Field(None, description="SQLAlchemy URL of the ledger's PostgreSQL.")
+    dagster_url: str | None = Field(None, description="SQLAlchemy URL of Dagster's own storage (PostgreSQL).")
+    conversions_table: str = Field(
+        "marts.conversions", description="The table that keeps the contract, schema-qualified."
+    )
+    destinations: Path = Field(DESTINATIONS, description="Folder with one document per destination.")
+    staging_url: str | None = Field(
+        None, description="Where hashed conversions rest: a folder or s3://, gs://, az:// URL."
+    )
+    staging_key: SecretStr | None = Field(None, description="Key of the encrypted staging files (32 bytes, base64).")
+    token_key: SecretStr | None = Field(None, description="Key of stored OAuth tokens (32 bytes, base64).")
+    staging_days: int = Field(14, description="Days that hashed conversions are kept.", ge=1)
+    patience: float = Field(
+        60.0, description="Seconds that one request is retried in place before the hour fails.", ge=0
+    )
+    step_retries: int = Field(2, description="How often Dagster repeats a failed destination step.", ge=0)
+    step_retry_delay: float = Field(30.0, description="Seconds before the first of these repeats.", ge=0)
+    opt_in_countries: str | None = Field(
+        None, description="ISO codes where unknown consent withholds; default EEA, UK, CH."
+    )
+    opt_in_if_unknown: bool = Field(True, description="Whether an unknown country counts as one of them.")
+    start: str = Field(
+        "2026-01-01-00:00", description="First hourly partition, UTC.", pattern=r"^\d{4}-\d\d-\d\d-\d\d:00$"
+    )
+    cron: str = Field("10 * * * *", description="When the hourly schedule runs, UTC.")
+    sandbox_port: int = Field(8765, description="Port of the local sandbox on 127.0.0.1.")
+
+    @cached_property
+    def consent(self) -> ConsentPolicy:
+        codes = self.opt_in_countries
+        countries = OPT_IN_COUNTRIES if codes is None else frozenset(codes.upper().replace(",", " ").split())
+        return ConsentPolicy(countries, self.opt_in_if_unknown)
+
+    def require(self, key: str) -> str:
+        """The value of a database setting. Raises ConfigurationError when it is not set."""
+        value = getattr(self, key)
+        if not value:
+            raise ConfigurationError(
+                f"CAPI_{key.upper()} is not set.",
+                "Start everything with `capi up` (it brings the embedded PostgreSQL), or set it to a URL such as "
+                "postgresql+psycopg2://user:password@host:5432/database.",
+            )
+        return str(value)
+
+    def key(self, name: str) -> bytes:
+        """The key `staging_key` or `token_key`: from the environment, else made once under `home` (mode 0600)."""
+        given: SecretStr | None = getattr(self, name)
+        text = given.get_secret_value().encode() if given else self._kept_key(name)
+        try:
+            Fernet(text)
+        except ValueError:
+            raise ConfigurationError(
+                f"CAPI_{name.upper()} is not a key: 32 bytes in URL-safe base64 are needed.",
+                'Make one: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"',
+            ) from None
+        return text
+
+    def _kept_key(self, name: str) -> bytes:
+        path = self.home / "keys" / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            draft = path.with_name(f"{name}.{secrets.token_hex(4)}")
+            draft.touch(mode=0o600)
+            draft.write_bytes(Fernet.generate_key())
+            try:
+                os.link(draft, path)  # of two processes that race, the first one's key stays
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_bytes().strip()
+
+    @property
+    def staging(self) -> str:
+        return self.staging_url or str((self.home / "staging").resolve())
+
+
+def settings() -> Settings:
+    """The settings of this process, read from the environment anew. Raises ConfigurationError."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"CAPI_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(
+            f"The environment is not usable: {wrong}.", "Correct or unset these variables."
+        ) from None

@@ -1,0 +1,122 @@
+"""Where hashed conversions rest between transform and delivery: one encrypted Parquet file per hour.
+
+Local disk or any object store that fsspec knows. Written under a draft name and moved into place when whole, so that
+a reader never sees half an hour. Encryption is Parquet's own (columns and footer), its key wrapped by CAPI_STAGING_KEY.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as pe
+from cryptography.fernet import Fernet, InvalidToken
+from upath import UPath
+
+from capi_pipeline.errors import ConfigurationError, DeliveryError
+
+KEY_NAME = "staging"
+ROWS = 8192
+
+
+class _Wrap(pe.KmsClient):  # type: ignore[misc]
+    """Wraps each file's own key with the staging key; nothing leaves the process."""
+
+    def __init__(self, fernet: Fernet) -> None:
+        super().__init__()
+        self._fernet = fernet
+
+    def wrap_key(self, key_bytes: bytes, _: str) -> bytes:
+        return self._fernet.encrypt(base64.b64encode(key_bytes))
+
+    def unwrap_key(self, wrapped_key: bytes, _: str) -> bytes:
+        try:
+            return base64.b64decode(self._fernet.decrypt(wrapped_key))
+        except InvalidToken:
+            raise ConfigurationError(
+                "The staging files were written with another CAPI_STAGING_KEY.",
+                "Set the old key, or materialise `hashed_conversions` of this hour again.",
+            ) from None
+
+
+class Staging:
+    """The files under `url`, encrypted with `key` (Fernet format)."""
+
+    def __init__(self, url: str, key: bytes) -> None:
+        self.root = UPath(url)
+        self._fernet = Fernet(key)
+        self._factory = pe.CryptoFactory(lambda _: _Wrap(self._fernet))
+        self._kms = pe.KmsConnectionConfig()
+
+    def path(self, hour: datetime) -> UPath:
+        return self.root / f"{hour:%Y-%m-%d}" / f"{hour:%H}.parquet"
+
+    def write(self, hour: datetime, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+        """Store one hour; returns its bytes. Raises DeliveryError when the place is full or not writable."""
+        path = self.path(hour)
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        config = pe.EncryptionConfiguration(footer_key=KEY_NAME, uniform_encryption=True)
+        properties = self._factory.file_encryption_properties(self._kms, config)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("wb") as file, pq.ParquetWriter(
+                file, schema, encryption_properties=properties, compression="zstd"
+            ) as writer:  # fmt: skip
+                for batch in batches:
+                    writer.write_batch(batch)
+            size = int(draft.stat().st_size)
+            draft.rename(path)
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink()
+            raise DeliveryError(
+                f"Hashed conversions cannot be stored at {path}: {error.strerror or type(error).__name__}.",
+                "Make room or correct CAPI_STAGING_URL, then rerun this partition. Nothing was sent.",
+            ) from None
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+        return size
+
+    def read(self, hour: datetime) -> Iterator[pa.RecordBatch]:
+        """One hour's hashed conversions, streamed. Raises DeliveryError when it is not there (never made, or purged)."""
+        with self._opened(hour) as file:
+            yield from file.iter_batches(batch_size=ROWS)
+
+    def rows(self, hour: datetime) -> int:
+        """How many conversions the hour has."""
+        with self._opened(hour) as file:
+            return int(file.metadata.num_rows)
+
+    def purge(self, before: datetime) -> int:
+        """Delete hours that ended before `before`; returns how many."""
+        gone = 0
+        if not self.root.exists():
+            return gone
+        for path in self.root.glob("*/*.parquet"):
+            with suppress(ValueError):
+                hour = datetime.strptime(f"{path.parent.name} {path.stem}", "%Y-%m-%d %H").replace(tzinfo=before.tzinfo)
+                if hour + timedelta(hours=1) <= before:
+                    path.unlink()
+                    gone += 1
+        return gone
+
+    @contextmanager
+    def _opened(self, hour: datetime) -> Iterator[Any]:
+        properties = self._factory.file_decryption_properties(self._kms)
+        try:
+            file = self.path(hour).open("rb")
+        except FileNotFoundError:
+            raise DeliveryError(
+                f"There are no hashed conversions of the hour {hour:%Y-%m-%d %H:%M} (never made, or purged).",
+                "Materialise `hashed_conversions` of this partition, then rerun.",
+            ) from None
+        with file:
+            yield pq.ParquetFile(file, decryption_properties=properties)

@@ -1,0 +1,211 @@
+"""The one place that reads the warehouse: an hour of the conversions table, streamed and checked against the contract."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import URL, Engine, create_engine, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Column, Kind, Window, check
+from capi_pipeline.errors import ConfigurationError, ContractError
+
+ROWS = 8192  # rows of one batch: small enough to stay in the cache, large enough for vectorised work
+
+
+class Warehouse:
+    """Reads `table` (schema-qualified) of the warehouse at `url` (SQLAlchemy). Connects on first use."""
+
+    def __init__(self, url: str, table: str) -> None:
+        if not re.fullmatch(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*){0,2}", table):
+            raise ConfigurationError(f"CAPI_CONVERSIONS_TABLE: `{table}` is not a table name.", "Write schema.table.")
+        try:
+            self.url: URL = make_url(url)
+        except SQLAlchemyError:
+            raise ConfigurationError("CAPI_WAREHOUSE_URL is not a SQLAlchemy URL.", _EXAMPLE) from None
+        self.table = table
+
+    @cached_property
+    def engine(self) -> Engine:
+        try:
+            return create_engine(self.url)
+        except (SQLAlchemyError, ModuleNotFoundError) as error:
+            raise ConfigurationError(
+                f"CAPI_WAREHOUSE_URL: no driver for {self.url.drivername} ({type(error).__name__}: {error}).",
+                "Install the SQLAlchemy dialect of your warehouse, or correct the URL.",
+            ) from None
+
+    def columns(self) -> list[Column]:
+        """The contract's columns, after checking that the table has them all."""
+        schema, _, name = self.table.rpartition(".")
+        try:
+            inspector = inspect(self.engine)
+            exists = inspector.has_table(name, schema or None)
+            have = (
+                {column["name"].lower() for column in inspector.get_columns(name, schema or None)} if exists else set()
+            )
+        except SQLAlchemyError as error:
+            raise self._unreachable(error) from None
+        if not exists:
+            raise ContractError(
+                f"The warehouse has no table `{self.table}`.",
+                "Build the dbt models (`capi sync`), or set CAPI_CONVERSIONS_TABLE to your own table. Nothing was sent.",
+            )
+        missing = [column.name for column in COLUMNS if column.name not in have]
+        if missing:
+            raise ContractError(
+                f"The table `{self.table}` lacks the contract's column{'s' * (len(missing) > 1)} {', '.join(missing)}.",
+                "Add them to the model (null where you have no value): see docs/contract.md. Nothing was sent.",
+            )
+        return list(COLUMNS)
+
+    def hour(self, window: Window) -> Iterator[pa.RecordBatch]:
+        """Batches of at most ROWS rows of the contract's schema, checked, in a fixed order.
+
+        Raises ContractError (column, row key, rule) or ConfigurationError (unreachable).
+        """
+        self.columns()
+        self._unique(window)
+        for batch in _sized(self._read(window)):
+            check(batch, window)
+            yield batch
+
+    def count(self, window: Window) -> int:
+        """Rows of one hour."""
+        found = self._query(f"select count(*) from {self.table} where {_WITHIN}", window)
+        return int(found[0][0])
+
+    def _unique(self, window: Window) -> None:
+        """An event name and id stand once in an hour (first rule of exactly-once)."""
+        twice = self._query(
+            f"""select event_name, event_id, count(*) from {self.table} where {_WITHIN}
+                group by event_name, event_id having count(*) > 1 order by 1, 2""",
+            window,
+        )
+        if twice:
+            name, id_, number = twice[0]
+            raise ContractError(
+                f"Column `event_id` of the conversions table breaks the contract: it is unique with `event_name`. "
+                f"First row: event_name={name!r}, event_id={id_!r}, {number} times; {len(twice)} such ids in this hour.",
+                "Remove the repetition in the model, rebuild this hour and rerun the partition. Nothing of this hour was sent.",
+            )
+
+    def _query(self, sql: str, window: Window) -> list[Any]:
+        try:
+            with self.engine.connect() as connection:
+                return list(connection.execute(text(sql), {"start": window.start, "end": window.end}))
+        except SQLAlchemyError as error:
+            raise self._unreachable(error) from None
+
+    def _read(self, window: Window) -> Iterator[pa.RecordBatch]:
+        if self.url.get_backend_name() == "postgresql":
+            return self._arrow(window)
+        return self._rows(window)
+
+    def _arrow(self, window: Window) -> Iterator[pa.RecordBatch]:
+        """PostgreSQL by ADBC: Arrow straight from the wire, without a Python object per value."""
+        import adbc_driver_manager
+        import adbc_driver_postgresql.dbapi as adbc
+
+        times = {key: getattr(window, key).isoformat() for key in ("start", "end")}
+        where = _WITHIN.replace(":start", f"timestamptz '{times['start']}'").replace(
+            ":end", f"timestamptz '{times['end']}'"
+        )
+        fields = ", ".join(_as_arrow(column) for column in COLUMNS)
+        try:
+            with adbc.connect(_libpq(self.url)) as connection, connection.cursor() as cursor:
+                cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(8 << 20)})
+                cursor.execute(f"select {fields} from {self.table} where {where} {_ORDER}")
+                for batch in cursor.fetch_record_batch():
+                    yield _cast([batch.column(i) for i in range(batch.num_columns)])
+        except adbc_driver_manager.Error as error:
+            raise ConfigurationError(
+                f"Reading `{self.table}` failed: {_first_line(error)}", "Nothing was sent."
+            ) from None
+
+    def _rows(self, window: Window) -> Iterator[pa.RecordBatch]:
+        """Any other warehouse, by SQLAlchemy's streamed rows."""
+        fields = ", ".join(column.name for column in COLUMNS)
+        query = text(f"select {fields} from {self.table} where {_WITHIN} {_ORDER}")
+        try:
+            with self.engine.connect().execution_options(yield_per=ROWS) as connection:
+                rows = connection.execute(query, {"start": window.start, "end": window.end})
+                for part in rows.partitions():
+                    yield _cast(
+                        [
+                            _strings(values, column)
+                            for values, column in zip(zip(*part, strict=True), COLUMNS, strict=True)
+                        ]
+                    )
+        except SQLAlchemyError as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: SQLAlchemyError) -> ConfigurationError:
+        words = _first_line(getattr(error, "orig", None) or error)
+        return ConfigurationError(
+            f"The warehouse ({self.url.render_as_string(True)}) cannot be read: {words}",
+            "Start it, or correct CAPI_WAREHOUSE_URL and its rights. Nothing was sent.",
+        )
+
+
+_WITHIN = "recorded_at >= :start and recorded_at < :end"
+_ORDER = "order by event_time, event_name, event_id"
+_EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/warehouse"
+
+
+def _as_arrow(column: Column) -> str:
+    if column.kind in (Kind.TIME, Kind.FLAG, Kind.DATE):
+        return column.name
+    return f"cast({column.name} as text) as {column.name}"
+
+
+def _cast(arrays: list[pa.Array]) -> pa.RecordBatch:
+    out = []
+    for array, column in zip(arrays, COLUMNS, strict=True):
+        try:
+            out.append(array.cast(SCHEMA.field(column.name).type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ContractError(
+                f"Column `{column.name}` of the conversions table breaks the contract: it is not {column.kind} ({error}).",
+                "Correct the model's type. Nothing of this hour was sent.",
+            ) from None
+    return pa.RecordBatch.from_arrays(out, schema=SCHEMA)
+
+
+def _strings(values: Iterable[Any], column: Column) -> pa.Array:
+    import orjson
+
+    if column.kind in (Kind.TIME, Kind.FLAG, Kind.DATE):
+        return pa.array(values)
+    if column.kind in (Kind.OBJECT, Kind.ARRAY):
+        values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]
+    return pa.array([None if v is None else str(v) for v in values], pa.string())
+
+
+def _sized(stream: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches of exactly ROWS rows but for the last, so that the same hour always reads the same."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in stream:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= ROWS:
+            joined = pa.Table.from_batches(waiting).combine_chunks().to_batches()
+            whole = joined[0]
+            full = rows - rows % ROWS
+            yield from (whole.slice(start, ROWS) for start in range(0, full, ROWS))
+            waiting, rows = [whole.slice(full)], rows - full
+    if rows:
+        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+
+
+def _libpq(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
