@@ -102,7 +102,7 @@ class DestinationConfig(BaseModel):
             if key not in fields or key == "base_url":
                 known = ", ".join(name for name in fields if name != "base_url")
                 raise ConfigurationError(f"account.{key}: {kind.title} has no such key.", f"Known keys: {known}.")
-            if _is_secret(fields[key]) and not _is_reference(value):
+            if is_secret(fields[key]) and not _is_reference(value):
                 raise ConfigurationError(
                     f"account.{key}: a secret may not stand in a file.",
                     f"Put it into the environment and write `{key}: {{env: {self.name.upper()}_{key.upper()}}}`.",
@@ -142,12 +142,13 @@ def _is_reference(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"env"}
 
 
-def _is_secret(field: FieldInfo) -> bool:
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a platform's configuration key holds a secret."""
     return "SecretStr" in str(field.annotation)
 
 
 def _stand_in(field: FieldInfo) -> Any:
-    return SecretStr("x") if _is_secret(field) else "0"
+    return SecretStr("x") if is_secret(field) else "0"
 
 
 # --- documents --------------------------------------------------------------------------------------------------------

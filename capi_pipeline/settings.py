@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.fernet import Fernet
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES, ConsentPolicy
 from capi_pipeline.errors import ConfigurationError
 
+DBT_PROJECT = Path(__file__).parents[1] / "dbt_project"
 DESTINATIONS = Path(__file__).parent / "defs" / "destinations"
 
 
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     conversions_table: str = Field(
         "marts.conversions", description="The table that keeps the contract, schema-qualified."
     )
+    dbt_project: Path | None = Field(DBT_PROJECT, description="The dbt project; `off` if you model elsewhere.")
     destinations: Path = Field(DESTINATIONS, description="Folder with one document per destination.")
     staging_url: str | None = Field(
         None, description="Where hashed conversions rest: a folder or s3://, gs://, az:// URL."
@@ -52,6 +54,15 @@ class Settings(BaseSettings):
     )
     cron: str = Field("10 * * * *", description="When the hourly schedule runs, UTC.")
     sandbox_port: int = Field(8765, description="Port of the local sandbox on 127.0.0.1.")
+
+    @field_validator("dbt_project", mode="before")
+    @classmethod
+    def _project(cls, value: object) -> object:
+        if value == "off":
+            return None
+        if not (Path(str(value)) / "dbt_project.yml").exists():
+            raise ValueError(f"{value} holds no dbt_project.yml (write `off` if you model elsewhere)")
+        return value
 
     @cached_property
     def consent(self) -> ConsentPolicy:

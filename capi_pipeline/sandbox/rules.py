@@ -19,6 +19,11 @@ _RFC3339 = re.compile(
 )
 
 
+def words(text: str) -> frozenset[str]:
+    """A set of names, written as a documentation lists them."""
+    return frozenset(text.split())
+
+
 def is_text(value: object) -> TypeGuard[str]:
     """A string that is not empty."""
     return isinstance(value, str) and value != ""

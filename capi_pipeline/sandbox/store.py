@@ -84,6 +84,8 @@ class Store:
     """One connection and one writer; every change happens inside `transaction()`."""
 
     def __init__(self, database: Path | None) -> None:
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
         self._sql = sqlite3.connect(database or ":memory:", isolation_level=None, check_same_thread=False)
         self._sql.row_factory = sqlite3.Row
         self._sql.execute("pragma journal_mode = wal")
@@ -132,8 +134,9 @@ class Store:
                     counted_at[key] = at
             outcomes.append(outcome)
             rows.append(
-                (platform, event.account, event.identity, event.name, event.id, at, outcome, counted, event.value,
-                 event.currency, request_id, orjson.dumps(event.payload).decode())
+                (platform, event.account, event.identity, event.name, event.id, at, outcome, counted,
+                 None if event.value is None else float(event.value), event.currency, request_id,
+                 orjson.dumps(event.payload).decode())
             )  # fmt: skip
         self._sql.executemany(
             "insert into events (platform, account, identity, event_name, event_id, received_at, outcome, counted, "
@@ -175,7 +178,7 @@ class Store:
         """Overwrites what a counted conversion is worth, as restatements and retractions do."""
         self._sql.execute(
             "update events set value = ?, currency = coalesce(?, currency), retracted = ? where id = ?",
-            (value, currency, retracted, event),
+            (None if value is None else float(value), currency, retracted, event),
         )
 
     def _overwrite(self, platform: str, event: Event) -> None:

@@ -1,0 +1,192 @@
+"""What `capi demo` plays, step by step."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import requests
+import typer
+
+from capi_pipeline.cli.output import dump, err, out, progress, table
+from capi_pipeline.cli.runs import Outcome, run
+from capi_pipeline.delivery import queries
+from capi_pipeline.delivery.ledger import Ledger
+from capi_pipeline.demo import shop
+from capi_pipeline.destinations import DestinationConfig, load
+from capi_pipeline.settings import Settings
+from capi_pipeline.steps import key_of
+from capi_pipeline.warehouse import Warehouse
+
+HOURS = 24
+DOWN = "tiktok"  # the platform that is down for one hour, on purpose
+
+
+def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None:
+    """Fill, build, deliver, fail, rerun, show. Exits with 1 if anything is left or counted twice."""
+    started = time.monotonic()
+    url = settings.require("warehouse_url")
+    sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
+    destinations = load(settings.destinations)
+    ledger = Ledger.open(settings.require("ledger_url"))
+    seconds: dict[str, float] = {config.name: 0.0 for config in destinations}
+    sent_before = _sent(sandbox)
+    with progress() as bar:
+        world = _shop(bar, url, conversions, seed)
+        hours = [world.end - timedelta(hours=n) for n in range(HOURS, 0, -1)]
+        _models(bar, settings, hours)
+        broken = _deliver(bar, settings, ledger, destinations, hours, sandbox, seconds)
+        for name, hour, words in broken:
+            bar.console.print(
+                f"[bold]destinations/{name} {key_of(hour)} failed, on purpose:[/] {words.splitlines()[0]}"
+            )
+        task = bar.add_task("rerunning what failed", total=len(broken))
+        for name, hour, _ in broken:
+            _send(seconds, name, hour)
+            bar.advance(task)
+        task = bar.add_task("asking for verdicts", total=1)
+        run("verdicts", config={"ops": {"verdicts": {"config": {"everything": True}}}})
+        bar.advance(task)
+    rows = {row.destination: row for row in queries.summaries(ledger, hours[0])}
+    counts = requests.get(f"{sandbox}/_sandbox/counts", timeout=30).json()
+    report = [_row(config, rows, counts, seconds, ledger, hours[0]) for config in destinations]
+    took = time.monotonic() - started
+    new = _sent(sandbox) - sent_before
+    if as_json:
+        dump({"destinations": report, "sent_now": new, "seconds": round(took, 1), "hours": [key_of(h) for h in hours]})
+    else:
+        columns = (
+            "destination",
+            "accepted",
+            "pending",
+            "rejected",
+            "withheld",
+            "held",
+            "retried",
+            "counted twice",
+            "seconds",
+        )
+        body = [[row[column] for column in columns] for row in report]
+        out.print(
+            table(f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC", columns, body, text=("withheld",))
+        )
+        out.print(f"{new:,} events sent now; {took:.0f} s. Look at it: `make up`, then http://127.0.0.1:3000")
+    left = sum(row["left"] for row in report)
+    twice = sum(row["counted twice"] for row in report)
+    if left or twice:
+        err.print(f"{left} events are left to send, {twice} were counted twice: see `capi status`.")
+        raise typer.Exit(1)
+
+
+def _shop(bar: Any, url: str, conversions: int, seed: int) -> shop.Shop:
+    """The shop's warehouse; made once, and found again by a second demo."""
+    task = bar.add_task("filling the shop's warehouse", total=None)
+    world = shop.window(url)
+    if world is None:
+        world = shop.fill(
+            url,
+            conversions=conversions,
+            hours=HOURS,
+            seed=seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    bar.update(task, completed=1, total=1)
+    return world
+
+
+def _models(bar: Any, settings: Settings, hours: list[datetime]) -> None:
+    task = bar.add_task("building the dbt models", total=1)
+    warehouse = Warehouse(settings.require("warehouse_url"), settings.conversions_table)
+    if _built(warehouse, hours):
+        bar.update(task, completed=1, description="dbt models are built")
+        return
+    outcome = run("models", hours[0], until=hours[-1])
+    if not outcome.ok:
+        bar.stop()
+        for step in outcome.failures():
+            err.print(step.words, markup=False)
+        raise typer.Exit(1)
+    bar.advance(task)
+
+
+def _built(warehouse: Warehouse, hours: list[datetime]) -> bool:
+    """Whether an earlier demo built these hours."""
+    from sqlalchemy import inspect, text
+
+    schema, _, name = warehouse.table.rpartition(".")
+    if not inspect(warehouse.engine).has_table(name, schema):
+        return False
+    with warehouse.engine.connect() as connection:
+        query = text(
+            f"select count(distinct date_trunc('hour', recorded_at)) from {warehouse.table} where recorded_at >= :first"
+        )
+        return int(connection.execute(query, {"first": hours[0]}).scalar() or 0) >= len(hours)
+
+
+def _deliver(
+    bar: Any,
+    settings: Settings,
+    ledger: Ledger,
+    destinations: list[DestinationConfig],
+    hours: list[datetime],
+    sandbox: str,
+    seconds: dict[str, float],
+) -> list[tuple[str, datetime, str]]:
+    """Every hour to every destination; the middle one while a platform is down. Returns what failed."""
+    down_at = hours[len(hours) // 2]
+    first_time = not queries.summary(ledger, DOWN, down_at).accepted
+    task = bar.add_task("delivering", total=len(hours) * len(destinations))
+    broken = []
+    for hour in hours:
+        bar.update(task, description=f"delivering {key_of(hour)}")
+        faulty = hour == down_at and first_time
+        if faulty:
+            requests.post(
+                f"{sandbox}/_sandbox/faults", json={"platform": DOWN, "kind": "server_error", "status": 503}, timeout=10
+            )
+        run("deliver", hour, assets=[dg.AssetKey("conversions"), dg.AssetKey("hashed_conversions")])
+        for config in destinations:
+            name = config.name
+            outcome = _send(seconds, name, hour)
+            broken += [(name, hour, step.words) for step in outcome.failures()]
+            bar.advance(task)
+        if faulty:
+            requests.delete(f"{sandbox}/_sandbox/faults", params={"platform": DOWN}, timeout=10)
+    return broken
+
+
+def _send(seconds: dict[str, float], name: str, hour: datetime) -> Outcome:
+    started = time.monotonic()
+    outcome = run(f"destination_{name}", hour)
+    seconds[name] += time.monotonic() - started
+    return outcome
+
+
+def _row(
+    config: DestinationConfig,
+    rows: dict[str, queries.Summary],
+    counts: dict[str, Any],
+    seconds: dict[str, float],
+    ledger: Ledger,
+    since: datetime,
+) -> dict[str, Any]:
+    row = rows.get(config.name, queries.Summary(config.name, None))
+    return {
+        "destination": config.name,
+        "accepted": row.accepted,
+        "pending": row.pending,
+        "rejected": row.rejected,
+        "withheld": row.withheld,
+        "held": row.held,
+        "retried": queries.retried(ledger, config.name, since),
+        "counted twice": counts.get(config.platform, {}).get("double_counted", 0),
+        "left": row.retry,
+        "seconds": round(seconds[config.name], 1),
+    }
+
+
+def _sent(sandbox: str) -> int:
+    counts = requests.get(f"{sandbox}/_sandbox/counts", timeout=30).json()
+    return sum(int(entry.get("accepted", 0)) + int(entry.get("duplicates", 0)) for entry in counts.values())

@@ -1,0 +1,130 @@
+"""Commands that look at the ledger, and settle what waits for a person: `status` and `resolve`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from capi_pipeline import stack
+from capi_pipeline.cli.delivering import Destinations, chosen_names, hour_option, summary_table
+from capi_pipeline.cli.output import Json, dump, out, table
+from capi_pipeline.delivery import queries
+from capi_pipeline.delivery.ledger import Ledger
+from capi_pipeline.errors import ConfigurationError
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)
+    app.command()(resolve)
+
+
+def status(
+    hour: Annotated[str | None, typer.Option(help="Only this hour, e.g. 2026-10-01T14 (UTC).")] = None,
+    hours: Annotated[int, typer.Option(help="Look so many hours back.")] = 24 * 7,
+    json: Json = False,
+) -> None:
+    """What became of everything: per destination accepted, pending, rejected, withheld by reason, held, left to retry.
+
+    Example: capi status --hour 2026-10-01T14
+    """
+    only = hour_option(hour)
+    with stack.running() as settings:
+        ledger = Ledger.open(settings.require("ledger_url"))
+        if only:
+            rows = [queries.summary(ledger, name, only) for name in chosen_names(settings, None)]
+        else:
+            rows = queries.summaries(ledger, datetime.now(UTC) - timedelta(hours=hours))
+        left = [row for row in queries.unfinished(ledger) if only in (None, row.hour)]
+        waiting, held = queries.waiting_verdicts(ledger), queries.held(ledger)
+    if json:
+        dump(
+            {
+                "destinations": [row.document() for row in rows],
+                "unfinished": [vars_of(row) for row in left],
+                "held": [vars_of(row) for row in held],
+                "waiting_for_verdicts": waiting,
+            }
+        )
+        return
+    if not rows:
+        out.print("Nothing has been delivered yet. Start with `capi demo` or `capi sync`.")
+        return
+    columns = ("destination", "accepted", "pending", "rejected", "withheld", "held", "retry")
+    if only:
+        out.print(summary_table("Delivered", rows))
+    else:
+        body = [(r.destination, r.accepted, r.pending, r.rejected, r.withheld, r.held, r.retry) for r in rows]
+        out.print(table(f"Delivered in the last {hours} hours", columns, body, text=("withheld",)))
+    if left:
+        body_left = [(row.destination, f"{row.hour:%Y-%m-%d %H:%M}", row.retry, row.words) for row in left]
+        out.print(
+            table(
+                "Left to send (`capi retry`)",
+                ("destination", "hour", "events", "last words"),
+                body_left,
+                ("hour", "last words"),
+            )
+        )
+    if held:
+        _show_held(held)
+    for name, count in waiting.items():
+        out.print(f"{name}: {count} requests wait for the platform's verdict (asset `verdicts`).")
+
+
+def resolve(
+    destination: Destinations = None,
+    event_id: Annotated[list[str] | None, typer.Option(help="Only this event; repeat for several.")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="The platform has them: count them as accepted.")] = False,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="It does not have them: send them with the next run.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Events that may or may not have arrived, at a platform that would count them twice: list them, then decide.
+
+    Look the events up in the platform's own reports first. Example: capi resolve --destination outbrain --accept
+    """
+    if accept and resend:
+        raise typer.BadParameter("choose one of --accept and --resend")
+    with stack.running() as settings:
+        names = chosen_names(settings, destination) if destination else None
+        ledger = Ledger.open(settings.require("ledger_url"))
+        held = queries.held(ledger, names, event_id)
+        if event_id and (missing := set(event_id) - {row.event_id for row in held}):
+            raise ConfigurationError(
+                f"Not held: {', '.join(sorted(missing))}.", "List what is held with `capi resolve`."
+            )
+        changed = queries.resolve(ledger, accept, names, event_id) if accept or resend else 0
+    if json:
+        dump(
+            {
+                "held": [vars_of(row) for row in held],
+                "accepted": changed if accept else 0,
+                "to_resend": changed if resend else 0,
+            }
+        )
+    elif not held:
+        out.print("Nothing is held.")
+    elif accept:
+        out.print(f"{changed} events now count as accepted.")
+    elif resend:
+        out.print(f"{changed} events will be sent by the next run: `capi retry`.")
+    else:
+        _show_held(held)
+        out.print("Decide with --accept (the platform has them) or --resend (it does not).")
+
+
+def _show_held(held: list[queries.HeldRow]) -> None:
+    body = [
+        (r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.event_name, r.event_id, r.message or r.reason) for r in held[:50]
+    ]
+    columns = ("destination", "hour", "event", "event id", "why")
+    out.print(table(f"{len(held)} events wait for a person (`capi resolve`)", columns, body, columns))
+    if len(held) > 50:
+        out.print(f"… and {len(held) - 50} more: `capi resolve --json`.")
+
+
+def vars_of(row: queries.Open | queries.HeldRow) -> dict[str, object]:
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.__dict__.items()}

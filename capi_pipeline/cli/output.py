@@ -1,0 +1,63 @@
+"""How commands speak: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from capi_pipeline.errors import CapiError
+
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def progress() -> Progress:
+    """A progress bar on standard error, so that standard output stays clean."""
+    columns = (TextColumn("{task.description:<44}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], text: Iterable[str] = ()) -> Table:
+    """A table; numbers are right-aligned, columns named in `text` stay left."""
+    left = {columns[0], *text}
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*[_cell(value) for value in row])
+    return made
+
+
+def _cell(value: Any) -> Text | str:
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name} {count}" for name, count in value.items()) or "-"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Text("0", style="dim") if value == 0 else f"{value:,}"
+    return str(value)
+
+
+def dump(document: Any) -> None:
+    """JSON on standard output."""
+    sys.stdout.write(json.dumps(document, indent=1, default=str, ensure_ascii=False) + "\n")
+
+
+def complain(error: CapiError) -> None:
+    """What is wrong and what to do, on standard error (as JSON with --json)."""
+    if "--json" in sys.argv:
+        dump({"error": error.message, "remedy": error.remedy})
+        return
+    err.print(Text("Error: ", style="bold red") + Text(error.message, style="default"), soft_wrap=True)
+    if error.remedy:
+        err.print(Text(error.remedy), soft_wrap=True)

@@ -1,0 +1,102 @@
+"""Dagster runs inside this process, recorded in the same history that the UI shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import dagster as dg
+
+from capi_pipeline.steps import key_of
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one step of a run ended; `words` say why it failed."""
+
+    name: str
+    ok: bool
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    ok: bool
+    steps: list[Step]
+
+    def failures(self) -> list[Step]:
+        return [step for step in self.steps if not step.ok]
+
+
+@cache
+def definitions() -> dg.Definitions:
+    """The code location, loaded once. Raises ConfigurationError for a wrong document or setting."""
+    from capi_pipeline.definitions import defs
+
+    return defs()
+
+
+def run(
+    job: str,
+    hour: datetime | None = None,
+    *,
+    until: datetime | None = None,
+    assets: Sequence[dg.AssetKey] | None = None,
+    config: dict[str, Any] | None = None,
+) -> Outcome:
+    """Run a job for one hour, or (`until`: the last hour) for a range in one run."""
+    tags = {}
+    if hour and until:
+        tags = {"dagster/asset_partition_range_start": key_of(hour), "dagster/asset_partition_range_end": key_of(until)}
+    with dg.DagsterInstance.get() as instance:
+        result = (
+            definitions()
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=instance,
+                partition_key=key_of(hour) if hour and not until else None,
+                tags=tags,
+                asset_selection=list(assets) if assets else None,
+                raise_on_error=False,
+                run_config={**QUIET, **(config or {})},
+            )
+        )
+    steps = []
+    for event in result.all_events:
+        if event.is_step_success:
+            steps.append(Step(str(event.step_key), True))
+        elif event.is_step_failure:
+            steps.append(Step(str(event.step_key), False, _words(event)))
+    return Outcome(result.run_id, result.success, steps)
+
+
+def _words(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    return data.error.message.strip() if data.error else "failed"
+
+
+def failed_hours(destination: str) -> list[datetime]:
+    """Hours whose partition of `destinations/<name>` is failed."""
+    from dagster import AssetKey
+
+    from capi_pipeline.components.hours import hourly
+    from capi_pipeline.steps import parse_hour
+
+    key = AssetKey(["destinations", destination])
+    with dg.DagsterInstance.get() as instance:
+        statuses = instance.get_status_by_partition(key, hourly().get_partition_keys(), hourly()) or {}
+    return [
+        parse_hour(partition)
+        for partition, status in statuses.items()
+        if status is not None and status.name == "FAILED"
+    ]

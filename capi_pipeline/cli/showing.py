@@ -1,0 +1,234 @@
+"""Commands that show and check: `render`, `destinations` and `doctor`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from capi_pipeline import stack
+from capi_pipeline.cli.output import Json, dump, err, out, table
+from capi_pipeline.destinations import TYPE, DestinationConfig, is_secret, load
+from capi_pipeline.errors import CapiError, ConfigurationError
+from capi_pipeline.platforms import NAMES
+from capi_pipeline.platforms import platform as platform_class
+from capi_pipeline.platforms.base import Platform
+from capi_pipeline.settings import Settings, settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(render)
+    group = typer.Typer(help="The configured destinations, and new ones.", invoke_without_command=True)
+    group.callback()(destinations)
+    group.command("add")(add)
+    app.add_typer(group, name="destinations")
+    app.command()(doctor)
+
+
+def render(
+    platform: Annotated[str, typer.Argument(help="The platform's slug, e.g. meta.")],
+    config: Annotated[
+        Path, typer.Option(help="JSON file with the platform's configuration.", exists=True, dir_okay=False)
+    ],
+    events: Annotated[
+        Path, typer.Option(help="JSON file: a list of canonical conversions.", exists=True, dir_okay=False)
+    ],
+    now: Annotated[str | None, typer.Option(help="The time of sending, ISO 8601. Default: now.")] = None,
+) -> None:
+    """The requests that a platform would get, as JSON. Touches neither network nor ledger.
+
+    Example: capi render meta --config config.json --events events.json --now 2026-10-01T16:00:00Z
+    """
+    from capi_pipeline.rendering import render as render_requests
+
+    when = datetime.fromisoformat(now) if now else datetime.now(UTC)
+    dump(render_requests(platform, _json(config), _json(events), when))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return jsonlib.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: not JSON: {error}.") from None
+
+
+def destinations(
+    context: typer.Context,
+    platforms: Annotated[bool, typer.Option("--platforms", help="The platforms that a destination can have.")] = False,
+    json: Json = False,
+) -> None:
+    """The configured destinations; with --platforms, what there is to choose from.
+
+    Example: capi destinations --platforms
+    """
+    if context.invoked_subcommand:
+        return
+    if platforms:
+        kinds = [platform_class(name) for name in NAMES]
+        if json:
+            dump([_capabilities(kind) for kind in kinds])
+            return
+        columns = ("platform", "events a request", "deduplication", "oldest", "refunds", "limited data", "verdicts")
+        body = [list(_capabilities(kind).values())[:7] for kind in kinds]
+        out.print(table("Platforms", columns, body, text=columns[2:]))
+        return
+    configs = load(settings().destinations)
+    if json:
+        dump([config.model_dump(mode="json") for config in configs])
+        return
+    heads = ("destination", "platform", "events", "address", "environment")
+    rows = [
+        (
+            c.name,
+            c.platform,
+            ", ".join(c.events or ["all"]),
+            c.base_url or "the platform",
+            ", ".join(c.variables.values()),
+        )
+        for c in configs
+    ]
+    out.print(table(f"Destinations in {settings().destinations}", heads, rows, text=heads))
+
+
+def _capabilities(kind: type[Platform]) -> dict[str, Any]:
+    window, oldest = kind.deduplication.window, kind.limits.oldest
+    return {
+        "platform": kind.name,
+        "events_per_request": kind.limits.events,
+        "deduplication": f"{window.total_seconds() / 3600:g} h" if window else "none",
+        "oldest": f"{oldest.total_seconds() / 86400:g} days" if oldest else "any",
+        "refunds": "new totals" if kind.restates else "no",
+        "limited_data": "yes" if kind.limited_data else "no",
+        "verdicts": "later" if kind.verdicts else "at once",
+        "documentation": kind.documentation,
+    }
+
+
+def add(
+    platform: Annotated[str, typer.Argument(help="The platform's slug, see `capi destinations --platforms`.")],
+    name: Annotated[str | None, typer.Option(help="The destination's name. Default: the platform's.")] = None,
+) -> None:
+    """Write a commented document for a new destination into the folder of documents.
+
+    Example: capi destinations add meta --name meta_germany
+    """
+    kind = platform_class(platform)
+    chosen = name or platform
+    path = settings().destinations / chosen / "defs.yaml"
+    if path.exists():
+        raise ConfigurationError(f"{path} exists already.", "Choose another --name, or edit that file.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document(kind, chosen), "utf-8")
+    out.print(f"Wrote {path}. Fill in its account, set the named variables, then check it with `capi doctor`.")
+
+
+def document(kind: type[Platform], name: str) -> str:
+    """The YAML document of a new destination: required keys first, optional ones commented out."""
+    required: list[str] = []
+    optional: list[str] = []
+    for key, field in kind.Config.model_fields.items():
+        if key == "base_url":
+            continue
+        value = f"{{env: {name.upper()}_{key.upper()}}}" if is_secret(field) else '""'
+        if "dict" in str(field.annotation):
+            value = "{purchase: }"
+        line = f"    {'' if field.is_required() else '# '}{key}: {value}  # {field.description or ''}".rstrip(" #")
+        (required if field.is_required() else optional).append(line)
+    keys = "\n".join(required + optional)
+    return f"""# {kind.title}. {kind.documentation}
+type: {TYPE}
+attributes:
+  platform: {kind.name}
+  account:
+{keys}
+  events: [purchase]
+  # filter: {{country: [US]}}       # send only these
+  # on_unknown: auto               # auto, hold or resend: what may have arrived already
+  # max_rejected_share: 0.05       # warn above this share
+"""
+
+
+def doctor(json: Json = False) -> None:
+    """Check configuration, databases and each destination's token by its cheapest call, and say what to fix.
+
+    Sends no event. Example: capi doctor
+    """
+    with stack.running(sandbox=True) as chosen:
+        findings = [*_databases(chosen)]
+        try:
+            configs = load(chosen.destinations)
+        except ConfigurationError as error:
+            findings.append(("destinations", False, str(error)))
+            configs = []
+        findings += [_destination(config, chosen) for config in configs]
+    if json:
+        dump([{"check": name, "ok": ok, "words": words} for name, ok, words in findings])
+    else:
+        for name, ok, words in findings:
+            out.print(f"[{'green' if ok else 'bold red'}]{'ok  ' if ok else 'FAIL'}[/] {name}: ", end="")
+            out.print(words, markup=False, soft_wrap=True)
+    if not all(ok for _, ok, _ in findings):
+        if not json:
+            err.print("Fix what is marked FAIL, then run `capi doctor` again.")
+        raise typer.Exit(1)
+
+
+Finding = tuple[str, bool, str]
+
+
+def _databases(chosen: Settings) -> list[Finding]:
+    from capi_pipeline.delivery.ledger import Ledger
+    from capi_pipeline.warehouse import Warehouse
+
+    out: list[Finding] = []
+    for name, check in (
+        ("warehouse", lambda: Warehouse(chosen.require("warehouse_url"), chosen.conversions_table).columns()),
+        ("ledger", lambda: Ledger.open(chosen.require("ledger_url"))),
+        ("keys", lambda: (chosen.key("staging_key"), chosen.key("token_key"))),
+        ("dagster", _dagster),
+    ):
+        try:
+            check()
+        except CapiError as error:
+            out.append((name, False, str(error)))
+        else:
+            out.append(
+                (
+                    name,
+                    True,
+                    {"warehouse": f"{chosen.conversions_table} keeps the contract's columns"}.get(name, "usable"),
+                )
+            )
+    return out
+
+
+def _dagster() -> None:
+    import dagster as dg
+
+    from capi_pipeline.cli.runs import definitions
+
+    definitions()
+    try:
+        with dg.DagsterInstance.get() as instance:
+            instance.get_runs_count()
+    except Exception as error:
+        raise ConfigurationError(
+            f"Dagster's storage does not answer: {str(error).splitlines()[0]}",
+            "Check CAPI_DAGSTER_URL, or DAGSTER_HOME's dagster.yaml.",
+        ) from None
+
+
+def _destination(config: DestinationConfig, chosen: Settings) -> Finding:
+    from capi_pipeline.delivery.ledger import Ledger
+    from capi_pipeline.steps import Line
+
+    try:
+        line = Line(config, Ledger.open(chosen.require("ledger_url")), chosen, os.environ)
+        ok, words = line.probe()
+    except CapiError as error:
+        ok, words = False, str(error)
+    return f"destination {config.name}", ok, words

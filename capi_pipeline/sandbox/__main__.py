@@ -1,0 +1,22 @@
+"""`python -m capi_pipeline.sandbox`: the sandbox on a local port."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from capi_pipeline.sandbox.server import HOST, serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="capi_pipeline.sandbox", description="Stand-ins of the ad platforms' APIs.")
+    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--host", default=HOST)
+    parser.add_argument("--database", type=Path, help="SQLite file that keeps what was received; default: in memory")
+    parser.add_argument("--with-parent", action="store_true", help="stop when the parent process is gone")
+    arguments = parser.parse_args()
+    serve(arguments.port, arguments.database, arguments.host, arguments.with_parent)
+
+
+if __name__ == "__main__":
+    main()

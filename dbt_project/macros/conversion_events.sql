@@ -1,0 +1,28 @@
+{#- The shape of a conversion as the sources tell it (int_conversion_events): column and type. -#}
+{% macro conversion_event_columns() %}
+    {%- set text, time, amount, json = 'text', type_time(), 'numeric(18, 4)', type_json() -%}
+    {{ return({
+        'event_id': text, 'event_name': text, 'event_time': time, 'recorded_at': time,
+        'action_source': text, 'source_url': text, 'referrer_url': text,
+        'transaction_id': text, 'lead_id': text,
+        'value': amount, 'currency': text, 'tax': amount, 'shipping': amount, 'coupon': text,
+        'items': json, 'search_term': text,
+        'original_event_id': text, 'original_event_time': time, 'remaining_value': amount,
+        'properties': json, 'source': text,
+        'user_id': text, 'anonymous_id': text,
+        'email': text, 'pixel_email': text, 'phone': text, 'pixel_phone': text,
+        'first_name': text, 'last_name': text,
+        'street_address': text, 'city': text, 'region': text, 'postal_code': text, 'country': text,
+        'ip_address': text, 'user_agent': text, 'device': json,
+        'attributed_at': time, 'seen_until': time,
+    }) }}
+{% endmacro %}
+
+{#- The columns of one kind of conversion in that shape; those that the kind does not have are null. -#}
+{% macro as_conversion_events(relation, lacking) %}
+select
+    {%- for column, type in conversion_event_columns().items() %}
+    cast({{ 'null' if column in lacking else column }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ relation }}
+{% endmacro %}

@@ -1,0 +1,22 @@
+{#- Keys of `properties` that are columns of the contract or may name a person; compared in lower case. -#}
+{% macro keys_outside_properties() %}
+    {{ return([
+        'order_id', 'transaction_id', 'lead_id', 'event_id', 'value', 'currency', 'tax', 'shipping', 'coupon', 'items', 'search_term',
+        'email', 'emails', 'email_address', 'mail', 'phone', 'phones', 'phone_number', 'mobile', 'tel', 'telephone',
+        'name', 'full_name', 'first_name', 'last_name', 'firstname', 'lastname', 'username', 'user_name', 'gender',
+        'birth_date', 'birthday', 'birthdate', 'date_of_birth', 'dob',
+        'address', 'street', 'street_address', 'city', 'postal_code', 'postcode', 'zip', 'zip_code',
+        'user_id', 'userid', 'customer_id', 'customerid', 'external_id', 'anonymous_id', 'client_id', 'session_id',
+        'ip', 'ip_address', 'user_agent', 'password', 'token',
+    ]) }}
+{% endmacro %}
+
+{#- Keys by which a request for erasure finds a person. A phone is compared by its last nine digits, so that the national and the
+    international spelling meet; who shares them with an erased person is erased as well, which is the safe side. -#}
+{% macro phone_key(phone) %}{{ return(adapter.dispatch('phone_key')(phone)) }}{% endmacro %}
+{% macro default__phone_key(phone) -%} right(nullif(regexp_replace({{ phone }}, '[^0-9]', '', 'g'), ''), 9) {%- endmacro %}
+
+{#- An expression that may lead to a person, in a query where `erased` is joined by row. -#}
+{% macro unless_erased(expression, otherwise='null') -%}
+    case when erased.row_id is null then {{ expression }} else {{ otherwise }} end
+{%- endmacro %}

@@ -1,0 +1,35 @@
+{#- Names and arithmetic of types that differ from warehouse to warehouse. -#}
+
+{% macro type_time() %}{{ return(adapter.dispatch('type_time')()) }}{% endmacro %}
+{% macro default__type_time() -%} timestamp with time zone {%- endmacro %}
+
+{% macro type_json() %}{{ return(adapter.dispatch('type_json')()) }}{% endmacro %}
+{% macro default__type_json() -%} json {%- endmacro %}
+{% macro postgres__type_json() -%} jsonb {%- endmacro %}
+
+{#- The UTC hour in which a time lies. -#}
+{% macro hour_of(time) %}{{ return(adapter.dispatch('hour_of')(time)) }}{% endmacro %}
+{% macro default__hour_of(time) -%} date_trunc('hour', {{ time }}) {%- endmacro %}
+{% macro postgres__hour_of(time) -%} date_trunc('hour', {{ time }}, 'UTC') {%- endmacro %}
+
+{% macro add_minutes(time, minutes) %}{{ return(adapter.dispatch('add_minutes')(time, minutes)) }}{% endmacro %}
+{% macro default__add_minutes(time, minutes) -%} ({{ time }} + interval '{{ minutes }} minutes') {%- endmacro %}
+
+{#- A time as ISO 8601 text in UTC, the form of times inside JSON columns. -#}
+{% macro iso_time(time) %}{{ return(adapter.dispatch('iso_time')(time)) }}{% endmacro %}
+{% macro default__iso_time(time) -%} to_char({{ time }} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') {%- endmacro %}
+
+{#- A text as a time, null when it is none. -#}
+{% macro clean_time(text) %}{{ return(adapter.dispatch('clean_time')(text)) }}{% endmacro %}
+{% macro default__clean_time(text) -%} try_cast({{ text }} as {{ type_time() }}) {%- endmacro %}
+{% macro postgres__clean_time(text) -%}
+    case
+        when {{ text }} ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T.*(Z|[+-][0-9]{2}:?[0-9]{2})$' and pg_input_is_valid({{ text }}, 'timestamptz')
+        then cast({{ text }} as timestamptz)
+    end
+{%- endmacro %}
+
+{#- Memory for the sorts of one build, for the length of its transaction. -#}
+{% macro more_memory() %}{{ return(adapter.dispatch('more_memory')()) }}{% endmacro %}
+{% macro default__more_memory() -%} {%- endmacro %}
+{% macro postgres__more_memory() -%} set local work_mem = '64MB' {%- endmacro %}

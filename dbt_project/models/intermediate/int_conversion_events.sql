@@ -1,0 +1,26 @@
+-- Every conversion that the sources tell of, in one shape: what happened, and the keys that lead to the person.
+{{ as_conversion_events(ref('int_purchases'), lacking=[
+    'lead_id', 'items', 'search_term', 'original_event_id', 'original_event_time', 'remaining_value', 'source',
+]) }}
+
+union all
+
+{{ as_conversion_events(ref('int_refunds'), lacking=[
+    'lead_id', 'source_url', 'referrer_url', 'tax', 'shipping', 'coupon', 'search_term', 'properties', 'source',
+    'ip_address', 'user_agent', 'device',
+]) }}
+
+union all
+
+{{ as_conversion_events(ref('int_lead_stages'), lacking=[
+    'transaction_id', 'tax', 'shipping', 'coupon', 'items', 'search_term',
+    'original_event_id', 'original_event_time', 'remaining_value', 'street_address', 'city', 'region', 'postal_code',
+]) }}
+
+union all
+
+{{ as_conversion_events(ref('int_web_conversions'), lacking=[
+    'transaction_id', 'lead_id', 'tax', 'shipping', 'coupon',
+    'original_event_id', 'original_event_time', 'remaining_value', 'source', 'pixel_email', 'pixel_phone',
+    'first_name', 'last_name', 'street_address', 'city', 'region', 'postal_code', 'country',
+]) }}

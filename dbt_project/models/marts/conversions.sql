@@ -1,0 +1,303 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='replace_hours',
+        on_schema_change='append_new_columns',
+        indexes=[{'columns': ['recorded_at']}, {'columns': ['event_name', 'event_id'], 'unique': true}],
+        pre_hook=["{{ more_memory() }}"],
+    )
+}}
+
+with told as (
+    select *
+    from {{ ref('int_conversion_events') }}
+    where {{ in_hours_of(this, 'recorded_at') }}
+),
+
+-- The first landing of a conversion stays: within these hours, and against every hour outside of them.
+first_told as (
+    select
+        told.*,
+        row_number() over (partition by event_name, event_id order by recorded_at, event_time, transaction_id) as landing
+    from told
+    {% if is_incremental() -%}
+    where not exists (
+        select 1
+        from {{ this }} as built
+        where built.event_name = told.event_name
+            and built.event_id = told.event_id
+            and not ({{ in_hours_of(this, 'built.recorded_at') }})
+    )
+    {%- endif %}
+),
+
+events as (
+    select
+        *,
+        row_number() over (order by event_name, event_id) as row_id
+    from first_told
+    where landing = 1
+),
+
+items_ordered as (
+    select
+        events.row_id,
+        {{ json_array_agg(
+            json_object({
+                'id': 'items.product_id', 'name': 'items.product_name', 'category': 'items.category', 'brand': 'items.brand',
+                'variant': 'items.variant', 'quantity': 'items.quantity', 'price': 'trim_scale(items.unit_price)',
+            }), order_by='items.line'
+        ) }} as contents
+    from events
+    inner join {{ ref('stg_order_items') }} as items on items.order_id = events.transaction_id
+    where events.event_name = 'purchase'
+    group by events.row_id
+),
+
+-- Click ids: of the device that the conversion was made on, or that came with the lead.
+click_sights as (
+    select events.row_id, clicks.parameter, clicks.value, clicks.seen_at, clicks.seen_at as clicked_at
+    from events
+    inner join {{ ref('int_clicks') }} as clicks
+        on clicks.anonymous_id = events.anonymous_id
+        and clicks.seen_at <= events.attributed_at
+
+    union all
+
+    select events.row_id, clicks.parameter, clicks.value, clicks.seen_at, clicks.clicked_at
+    from events
+    inner join {{ ref('int_lead_clicks') }} as clicks
+        on clicks.lead_id = events.lead_id
+        and clicks.seen_at <= events.attributed_at
+),
+
+-- A click happened when its id was first seen; an old address that is opened again is no new click.
+clicks as (
+    select row_id, parameter, value, min(seen_at) as seen_at, min(clicked_at) as clicked_at
+    from click_sights
+    group by row_id, parameter, value
+),
+
+last_clicks as (
+    select
+        clicks.*,
+        row_number() over (partition by clicks.row_id, clicks.parameter order by clicks.seen_at desc, clicks.value) as recency
+    from clicks
+    inner join events on events.row_id = clicks.row_id
+    where clicks.seen_at >= {{ add_minutes('events.attributed_at', -1440 * var('click_lookback_days')) }}
+),
+
+click_ids as (
+    select
+        row_id,
+        {{ json_object_agg('parameter', json_object({'value': 'value', 'clicked_at': iso_time('clicked_at')})) }} as click_ids
+    from last_clicks
+    where recency = 1
+    group by row_id
+),
+
+-- Cookies: the newest value of each before the conversion, or with its own pixel event.
+last_cookies as (
+    select
+        events.row_id,
+        cookies.name,
+        cookies.value,
+        row_number() over (
+            partition by events.row_id, cookies.name
+            order by cookies.seen_at desc, cookies.value
+        ) as recency
+    from events
+    inner join {{ ref('int_browser_ids') }} as cookies
+        on cookies.anonymous_id = events.anonymous_id
+        and cookies.seen_at <= events.seen_until
+        and cookies.seen_at >= {{ add_minutes('events.seen_until', -1440 * var('click_lookback_days')) }}
+    where cookies.value is not null
+),
+
+browser_ids as (
+    select
+        row_id,
+        {{ json_object_agg('name', 'value') }} as browser_ids
+    from last_cookies
+    where recency = 1
+    group by row_id
+),
+
+customers as (
+    select
+        customers.*,
+        row_number() over (partition by customer_id order by updated_at desc, landed_at desc) as age
+    from {{ ref('stg_customers') }} as customers
+    where customer_id in (select user_id from events)
+),
+
+-- The person of each conversion: what the conversion itself says comes first, the customer record fills the gaps.
+-- An address is never mixed from two.
+people as (
+    select
+        events.row_id,
+        {{ json_distinct(['events.email', 'events.pixel_email', 'customers.email']) }} as emails,
+        {{ json_distinct(['events.phone', 'events.pixel_phone', 'customers.phone']) }} as phones,
+        coalesce(events.first_name, customers.first_name) as first_name,
+        coalesce(events.last_name, customers.last_name) as last_name,
+        customers.gender,
+        customers.date_of_birth,
+        {% for column in ['street_address', 'city', 'region', 'postal_code'] -%}
+        case
+            when coalesce(events.street_address, events.city, events.region, events.postal_code) is null
+                and coalesce(events.country, customers.country, '') = coalesce(customers.country, '')
+            then customers.{{ column }}
+            else events.{{ column }}
+        end as {{ column }},
+        {% endfor -%}
+        coalesce(events.country, customers.country) as country,
+        customers.email as customer_email,
+        customers.phone as customer_phone
+    from events
+    left join customers
+        on customers.customer_id = events.user_id
+        and customers.age = 1
+),
+
+subjects as (
+    select row_id, 'anonymous_id' as subject_type, anonymous_id as subject from events where anonymous_id is not null
+    union all
+    select row_id, 'customer_id' as subject_type, user_id as subject from events where user_id is not null
+    {%- for relation, columns in {'events': ['email', 'pixel_email'], 'people': ['customer_email']}.items() %}
+    {%- for column in columns %}
+    union
+    select row_id, 'email' as subject_type, lower({{ column }}) as subject from {{ relation }} where {{ column }} is not null
+    {%- endfor %}
+    {%- endfor %}
+    {%- for relation, columns in {'events': ['phone', 'pixel_phone'], 'people': ['customer_phone']}.items() %}
+    {%- for column in columns %}
+    union
+    select row_id, 'phone' as subject_type, {{ phone_key(column) }} as subject from {{ relation }} where {{ column }} is not null
+    {%- endfor %}
+    {%- endfor %}
+),
+
+customer_types as (
+    select
+        events.row_id,
+        case
+            when min(first_orders.first_order_at) < coalesce(min(events.original_event_time), min(events.event_time)) then 'returning'
+            else 'new'
+        end as customer_type
+    from events
+    inner join subjects on subjects.row_id = events.row_id
+    left join {{ ref('int_first_orders') }} as first_orders
+        on first_orders.subject_type = subjects.subject_type
+        and first_orders.subject = subjects.subject
+    where subjects.subject_type in ('customer_id', 'email')
+    group by events.row_id
+),
+
+-- The newest choice of the person, whether it was made on this device, as this customer or under this e-mail address. A choice that
+-- leaves a question open keeps the earlier answer to it; the jurisdiction and the raw strings are those of the newest choice.
+choices as (
+    select
+        subjects.row_id,
+        consents.*,
+        row_number() over (
+            partition by subjects.row_id
+            order by consents.given_at desc, consents.landed_at desc, consents.ad_user_data, consents.ad_storage
+        ) as recency
+    from subjects
+    inner join {{ ref('stg_consents') }} as consents
+        on consents.subject_type = subjects.subject_type
+        and consents.subject = subjects.subject
+),
+
+consents as (
+    select
+        row_id,
+        {{ newest('ad_storage', 'recency') }} as ad_storage,
+        {{ newest('ad_user_data', 'recency') }} as ad_user_data,
+        {{ newest('ad_personalization', 'recency') }} as ad_personalization,
+        {{ newest('(opt_out_of_sale or gpc)', 'recency') }} as opt_out_of_sale,
+        max(case when recency = 1 then country end) as privacy_country,
+        max(case when recency = 1 then region end) as privacy_region,
+        max(case when recency = 1 then tcf_string end) as tcf_string,
+        max(case when recency = 1 then gpp_string end) as gpp_string,
+        max(case when recency = 1 then gpp_sid end) as gpp_sid
+    from choices
+    group by row_id
+),
+
+-- People who asked to be erased: the conversion stays countable, nothing in it leads to them.
+erased as (
+    select distinct subjects.row_id
+    from subjects
+    inner join (
+        select 'customer_id' as subject_type, customer_id as subject from {{ ref('stg_erasures') }}
+        union all
+        select 'email' as subject_type, lower(email) as subject from {{ ref('stg_erasures') }}
+        union all
+        select 'phone' as subject_type, {{ phone_key('phone') }} as subject from {{ ref('stg_erasures') }}
+    ) as requests
+        on requests.subject_type = subjects.subject_type
+        and requests.subject = subjects.subject
+)
+
+select
+    events.event_id,
+    events.event_name,
+    cast(null as text) as custom_event_name,
+    events.event_time,
+    events.recorded_at,
+    events.action_source,
+    {{ unless_erased('events.source_url') }} as source_url,
+    {{ unless_erased('events.referrer_url') }} as referrer_url,
+    events.transaction_id,
+    cast(case when events.currency is not null then events.value end as numeric(18, 4)) as value,
+    case when events.value is not null then events.currency end as currency,
+    events.tax,
+    events.shipping,
+    events.coupon,
+    coalesce(items_ordered.contents, {{ json_contents('events.items') }}) as contents,
+    events.search_term,
+    customer_types.customer_type,
+    events.original_event_id,
+    events.original_event_time,
+    cast(case when events.currency is not null then events.remaining_value end as numeric(18, 4)) as remaining_value,
+    case
+        when events.event_name = 'refund' then {{ json_object({'original_event_name': "'purchase'"}) }}
+        when events.source is not null then {{ json_with(json_impersonal('events.properties', keys_outside_properties()), 'lead_source', 'events.source') }}
+        else {{ json_impersonal('events.properties', keys_outside_properties()) }}
+    end as properties,
+    {{ unless_erased('events.user_id') }} as user_id,
+    {{ unless_erased('events.anonymous_id') }} as anonymous_id,
+    {{ unless_erased('people.emails') }} as emails,
+    {{ unless_erased('people.phones') }} as phones,
+    {{ unless_erased('people.first_name') }} as first_name,
+    {{ unless_erased('people.last_name') }} as last_name,
+    {{ unless_erased('people.gender') }} as gender,
+    {{ unless_erased('people.date_of_birth') }} as date_of_birth,
+    {{ unless_erased('people.street_address') }} as street_address,
+    {{ unless_erased('people.city') }} as city,
+    {{ unless_erased('people.region') }} as region,
+    {{ unless_erased('people.postal_code') }} as postal_code,
+    people.country,
+    {{ unless_erased('events.ip_address') }} as ip_address,
+    {{ unless_erased('events.user_agent') }} as user_agent,
+    {{ unless_erased('click_ids.click_ids') }} as click_ids,
+    {{ unless_erased('browser_ids.browser_ids') }} as browser_ids,
+    {{ unless_erased(json_pick('events.device', device_keys())) }} as device,
+    {{ unless_erased('consents.ad_storage', otherwise="'denied'") }} as consent_ad_storage,
+    {{ unless_erased('consents.ad_user_data', otherwise="'denied'") }} as consent_ad_user_data,
+    {{ unless_erased('consents.ad_personalization', otherwise="'denied'") }} as consent_ad_personalization,
+    consents.opt_out_of_sale,
+    consents.privacy_country,
+    consents.privacy_region,
+    {{ unless_erased('consents.tcf_string') }} as tcf_string,
+    {{ unless_erased('consents.gpp_string') }} as gpp_string,
+    {{ unless_erased('consents.gpp_sid') }} as gpp_sid
+from events
+inner join people on people.row_id = events.row_id
+left join items_ordered on items_ordered.row_id = events.row_id
+left join click_ids on click_ids.row_id = events.row_id
+left join browser_ids on browser_ids.row_id = events.row_id
+left join customer_types on customer_types.row_id = events.row_id
+left join consents on consents.row_id = events.row_id
+left join erased on erased.row_id = events.row_id

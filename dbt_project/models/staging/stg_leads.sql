@@ -1,0 +1,25 @@
+-- One row per lead and stage: a lead that comes back to a stage has been there before.
+with landings as (
+    {{ first_landings(source('raw', 'leads'), ['lead_id', 'stage'], order_by='changed_at, email, phone') }}
+)
+
+select
+    {{ clean_text('lead_id') }} as lead_id,
+    {{ clean_word('stage') }} as stage,
+    {{ clean_text('customer_id') }} as customer_id,
+    {{ clean_text('anonymous_id') }} as anonymous_id,
+    {{ clean_text('email') }} as email,
+    {{ clean_text('phone') }} as phone,
+    {{ clean_text('first_name') }} as first_name,
+    {{ clean_text('last_name') }} as last_name,
+    {{ clean_text('company') }} as company,
+    {{ clean_country('country') }} as country,
+    value,
+    {{ clean_currency('currency') }} as currency,
+    {{ clean_text('source') }} as source,
+    {{ clean_json('click_ids', 'object') }} as click_ids,
+    changed_at,
+    _loaded_at as landed_at
+from landings
+where {{ clean_text('lead_id') }} is not null
+    and changed_at is not null

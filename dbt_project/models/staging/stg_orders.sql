@@ -1,0 +1,34 @@
+-- A change of status is a landing of its own; the same order and status loaded again is a duplicate.
+with landings as (
+    {{ first_landings(source('raw', 'orders'), ['order_id', 'status'], order_by='created_at, total') }}
+)
+
+select
+    {{ clean_text('order_id') }} as order_id,
+    {{ clean_word('status') }} as status,
+    {{ clean_word('channel') }} as channel,
+    {{ clean_text('customer_id') }} as customer_id,
+    {{ clean_text('anonymous_id') }} as anonymous_id,
+    {{ clean_text('email') }} as email,
+    {{ clean_text('phone') }} as phone,
+    {{ clean_text('first_name') }} as first_name,
+    {{ clean_text('last_name') }} as last_name,
+    {{ clean_text('street') }} as street_address,
+    {{ clean_text('city') }} as city,
+    {{ clean_text('region') }} as region,
+    {{ clean_text('postal_code') }} as postal_code,
+    {{ clean_country('country') }} as country,
+    total,
+    tax,
+    shipping,
+    {{ clean_currency('currency') }} as currency,
+    {{ clean_text('coupon') }} as coupon,
+    {{ clean_text('page_url') }} as page_url,
+    {{ clean_text('referrer_url') }} as referrer_url,
+    {{ clean_text('ip_address') }} as ip_address,
+    {{ clean_text('user_agent') }} as user_agent,
+    created_at,
+    _loaded_at as landed_at
+from landings
+where {{ clean_text('order_id') }} is not null
+    and created_at is not null
