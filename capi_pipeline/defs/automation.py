@@ -54,9 +54,10 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
             f"CAPI_CRON: `{chosen.cron}` is not a cron expression.",
             "Write five fields, e.g. `10 * * * *` (ten past each hour).",
         )
+    built = dg.AssetSelection.key_prefixes("warehouse")
     hour = dg.define_asset_job(
         HOUR_JOB,
-        selection=dg.AssetSelection.all() - dg.AssetSelection.keys("verdicts"),
+        selection=dg.AssetSelection.groups("conversions", "destinations") | built,
         partitions_def=hourly(),
         description="Everything for one hour: build the models, extract and hash, deliver to every destination.",
         tags={"dagster/max_runtime": "3300"},
@@ -64,7 +65,7 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
 
     deliver = dg.define_asset_job(
         "deliver",
-        selection=dg.AssetSelection.groups("conversions", "destinations") - dg.AssetSelection.keys("verdicts"),
+        selection=dg.AssetSelection.groups("conversions", "destinations"),
         partitions_def=hourly(),
         description="Extract, hash and deliver one hour, without building the models again.",
     )
@@ -72,7 +73,7 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
         [
             dg.define_asset_job(
                 "models",
-                selection=dg.AssetSelection.key_prefixes("warehouse"),
+                selection=built,
                 partitions_def=hourly(),
                 description="Build the dbt models of one hour, or of a range of hours in one run.",
             )

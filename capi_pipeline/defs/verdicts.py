@@ -29,7 +29,7 @@ def defs(destinations: list[DestinationConfig]) -> dg.Definitions:
 
     @dg.asset(
         deps=[dg.AssetKey(["destinations", config.name]) for config in queueing],
-        group_name="destinations",
+        group_name="verdicts",
         kinds={"api"},
         pool="verdicts",
         description=f"Asks {', '.join(c.name for c in queueing)} what became of queued conversions (pending), and settles them.",
