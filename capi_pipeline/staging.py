@@ -95,15 +95,15 @@ class Staging:
         with self._opened(hour) as file:
             return int(file.metadata.num_rows)
 
-    def purge(self, before: datetime) -> int:
-        """Delete hours that ended before `before`; returns how many."""
+    def purge(self, before: datetime, keep: datetime | None = None) -> int:
+        """Delete hours that ended before `before`, but for `keep` (a backfill of long ago needs it now); returns how many."""
         gone = 0
         if not self.root.exists():
             return gone
         for path in self.root.glob("*/*.parquet"):
             with suppress(ValueError):
                 hour = datetime.strptime(f"{path.parent.name} {path.stem}", "%Y-%m-%d %H").replace(tzinfo=before.tzinfo)
-                if hour + timedelta(hours=1) <= before:
+                if hour + timedelta(hours=1) <= before and hour != keep:
                     path.unlink()
                     gone += 1
         return gone

@@ -44,6 +44,7 @@ class Profile:
     newest: datetime | None = None
     empty_digests: int = 0
     bytes: int = 0
+    purged: int = 0
     seconds: float = 0.0
 
 
@@ -67,7 +68,9 @@ def extract_transform(settings: Settings, hour: datetime) -> Profile:
             _profile(profile, out, [recipe.name for recipe in recipes])
             yield out
 
-    profile.bytes = staging(settings).write(hour, schema(recipes), hashed())
+    store = staging(settings)
+    profile.bytes = store.write(hour, schema(recipes), hashed())
+    profile.purged = store.purge(datetime.now(UTC) - timedelta(days=settings.staging_days), keep=hour)
     profile.digest = read.hexdigest()
     profile.seconds = time.monotonic() - started
     return profile

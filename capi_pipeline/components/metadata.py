@@ -50,6 +50,7 @@ def of_profile(profile: Profile) -> dict[str, Any]:
     out: dict[str, Any] = {
         "dagster/partition_row_count": profile.rows,
         "staged_bytes": profile.bytes,
+        "purged_hours": profile.purged,
         "seconds": round(profile.seconds, 3),
     }
     for reason, count in profile.withheld.items():

@@ -11,7 +11,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from capi_pipeline.sandbox import answers, inspection
 from capi_pipeline.sandbox.faults import COMPOSED, Fault, Faults
@@ -92,7 +92,11 @@ class Sandbox:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Mount(f"/{platform.slug}", routes=[self.route(platform, endpoint) for endpoint in platform.endpoints()])
+            Mount(
+                f"/{platform.slug}",
+                # A missing trailing slash is a wrong path, as it is at the platforms.
+                Router([self.route(platform, endpoint) for endpoint in platform.endpoints()], redirect_slashes=False),
+            )
             for platform in self.platforms
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -61,7 +62,7 @@ class Inspection:
         }
 
     async def get_health(self, request: Request) -> Response:
-        return as_json({"status": "ok", "now": self.sandbox.now().isoformat()})
+        return as_json({"status": "ok", "now": self.sandbox.now().isoformat(), "pid": os.getpid()})
 
     async def get_counts(self, request: Request) -> Response:
         return as_json(self.counts())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -71,13 +72,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _healthy(port: int) -> bool:
+def _process_at(port: int) -> int | None:
+    """Process id of the sandbox that answers at a port."""
     connection = HTTPConnection(HOST, port, timeout=1)
     try:
         connection.request("GET", "/_sandbox/health")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
+        return int(json.loads(connection.getresponse().read())["pid"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return None
     finally:
         connection.close()
 
@@ -92,7 +94,7 @@ def running(database: Path | None = None, port: int = 0) -> Iterator[str]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + START_SECONDS
-            while not _healthy(port):
+            while _process_at(port) != process.pid:
                 if process.poll() is not None:
                     raise RuntimeError(f"the sandbox ended with code {process.returncode} before it was ready")
                 if time.monotonic() > deadline:

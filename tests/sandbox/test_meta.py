@@ -47,7 +47,9 @@ def test_accepts_a_batch(sandbox: Client) -> None:
     assert (body["events_received"], body["messages"]) == (2, [])
     assert body["fbtrace_id"]
     stored = sandbox.get("events", platform="meta", event_id="evt-1")
-    assert [(event["event_name"], event["value"], event["currency"]) for event in stored] == [("Purchase", 149.97, "USD")]
+    assert [(event["event_name"], event["value"], event["currency"]) for event in stored] == [
+        ("Purchase", 149.97, "USD")
+    ]
     assert stored[0]["payload"] == meta_event(1)
 
 
@@ -151,6 +153,7 @@ def test_one_bad_event_refuses_the_request(sandbox: Client, path: str, value: ob
     [
         changed(APP, "app_data", ABSENT),
         changed(APP, "app_data.advertiser_tracking_enabled", 2),
+        changed(APP, "app_data.application_tracking_enabled", True),
         changed(APP, "app_data.extinfo", ["i2"]),
         changed(APP, "app_data.extinfo.0", "iOS"),
         changed(APP, "app_data.extinfo.4", ""),

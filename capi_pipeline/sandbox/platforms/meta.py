@@ -258,7 +258,7 @@ def source_problem(source: str, event: Mapping[str, Any], user: Mapping[str, Any
         if not isinstance(app, dict):
             return INVALID, "app events need app_data"
         for field in ("advertiser_tracking_enabled", "application_tracking_enabled"):
-            if app.get(field) not in (0, 1):
+            if not rules.is_integer(app.get(field)) or app[field] not in (0, 1):
                 return INVALID, f"app_data.{field} must be 0 or 1"
         info = app.get("extinfo")
         if not isinstance(info, list) or len(info) != 16 or not all(isinstance(item, str) for item in info):

@@ -1,0 +1,30 @@
+# Two commands matter: `make demo` and `make test`. Everything else is `capi --help`.
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_COMPILE_BYTECODE := 1
+
+.PHONY: demo up test clean
+
+demo: .venv/ready
+	$(BIN)/capi demo
+
+up: .venv/ready
+	$(BIN)/capi up
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check capi_pipeline tests
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv .capi dbt_project/target dbt_project/logs
