@@ -92,6 +92,8 @@ def up(
             "daemon": [str(tools / "dagster-daemon"), "run", "-w", workspace, "--log-level", "warning"],
         }
         with _processes(commands, chosen.home.resolve() / "logs") as processes:
+            with err.status("Dagster starts"):
+                _until_ready(f"http://{host}:{port}/server_info", processes, chosen)
             out.print(f"Dagster UI: http://{host}:{port}   (logs: {chosen.home / 'logs'})")
             for config in load(chosen.destinations):
                 out.print(f"  destinations/{config.name} -> {config.base_url or config.platform}")
@@ -180,15 +182,31 @@ def _processes(commands: dict[str, list[str]], logs: Path) -> Iterator[dict[str,
                 process.wait()
 
 
+def _until_ready(address: str, processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> None:
+    import requests
+
+    while True:
+        _alive(processes, chosen)
+        try:
+            if requests.get(address, timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)
+
+
 def _watch(processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> None:
     while True:
-        for name, process in processes.items():
-            if process.poll() is not None:
-                raise ConfigurationError(
-                    f"The {name} ended (exit code {process.returncode}).",
-                    f"Its last words are in {chosen.home / 'logs' / (name + '.log')}. A taken port? Use --port.",
-                )
+        _alive(processes, chosen)
         time.sleep(1)
+
+
+def _alive(processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> None:
+    for name, process in processes.items():
+        if process.poll() is not None:
+            raise ConfigurationError(
+                f"The {name} ended (exit code {process.returncode}).",
+                f"Its last words are in {chosen.home / 'logs' / (name + '.log')}. A taken port? Use --port.",
+            )
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ def install(folder: Path) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Any]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, Any]:
     """An installation in which `capi demo` has run once, and what it said."""
     there = install(tmp_path_factory.mktemp("demo"))
-    yield there, there.json("demo", "--conversions", "600")
+    return there, there.json("demo", "--conversions", "600")

@@ -37,13 +37,13 @@ class Client:
 
     # --- the sandbox itself ---
 
-    def get(self, path: str, **query: object) -> Any:
+    def get(self, path: str, **query: str | int) -> Any:
         return self.http.get(f"{self.base}/_sandbox/{path}", params=query).json()
 
     def post(self, path: str, data: object) -> requests.Response:
         return self.http.post(f"{self.base}/_sandbox/{path}", json=data)
 
-    def delete(self, path: str, **query: object) -> Any:
+    def delete(self, path: str, **query: str | int) -> Any:
         return self.http.delete(f"{self.base}/_sandbox/{path}", params=query).json()
 
     def fault(self, platform: str, kind: str, **parameters: object) -> None:
@@ -54,7 +54,8 @@ class Client:
         assert self.post("settings", changes).status_code == 200
 
     def counts(self, platform: str) -> dict[str, int]:
-        return self.get("counts")[platform]
+        counts: dict[str, int] = self.get("counts")[platform]
+        return counts
 
     def outcomes(self, platform: str) -> list[str]:
         return [event["outcome"] for event in self.get("events", platform=platform)]

@@ -33,7 +33,8 @@ def sender(sandbox: Client, platform: str, number: object = 1) -> Send:
 
 
 def last_request(sandbox: Client, platform: str) -> dict[str, Any]:
-    return sandbox.get("requests", platform=platform)[-1]
+    line: dict[str, Any] = sandbox.get("requests", platform=platform)[-1]
+    return line
 
 
 @pytest.fixture(params=PLATFORMS)

@@ -25,6 +25,7 @@ def verdict(sandbox: Client, answer: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     body = sandbox.google_status(answer.json()["requestId"]).json()
     (status,) = body["requestStatusPerDestination"]
+    assert isinstance(status, dict)
     return status
 
 

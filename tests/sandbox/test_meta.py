@@ -185,7 +185,7 @@ def test_authentication(sandbox: Client) -> None:
     assert (unknown["code"], unknown["error_subcode"], unknown["type"]) == (100, 33, "GraphMethodException")
     query = {"access_token": accounts.META_ACCESS_TOKEN}
     assert sandbox.meta(meta_event(1), token="", query=query).status_code == 200
-    assert sandbox.meta(meta_event(2), token="", **query).status_code == 200
+    assert sandbox.meta(meta_event(2), token="", access_token=accounts.META_ACCESS_TOKEN).status_code == 200
 
 
 def test_app_secret_proof(sandbox: Client) -> None:

@@ -78,9 +78,10 @@ def test_rows_without_identifier(sandbox: Client) -> None:
 
 
 def test_lists(sandbox: Client) -> None:
-    for body, code in (({}, 5600), ({"OfflineConversions": []}, 5600)):
+    bodies: list[dict[str, Any]] = [{}, {"OfflineConversions": []}]
+    for body in bodies:
         answer = sandbox.microsoft(body=body)
-        assert (answer.status_code, answer.json()["OperationErrors"][0]["Code"]) == (400, code)
+        assert (answer.status_code, answer.json()["OperationErrors"][0]["Code"]) == (400, 5600)
     too_many = sandbox.microsoft(*[microsoft_row(number) for number in range(1001)])
     assert too_many.json()["OperationErrors"][0]["Code"] == 5601
     assert sandbox.microsoft_codes(*[microsoft_row(number) for number in range(1000)]) == {}
