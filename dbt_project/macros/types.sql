@@ -29,7 +29,8 @@
     end
 {%- endmacro %}
 
-{#- Memory for the sorts of one build, for the length of its transaction. -#}
-{% macro more_memory() %}{{ return(adapter.dispatch('more_memory')()) }}{% endmacro %}
-{% macro default__more_memory() -%} {%- endmacro %}
-{% macro postgres__more_memory() -%} set local work_mem = '64MB' {%- endmacro %}
+{#- Planner settings for the length of one build. The estimates behind so many joined views are far too low, and a nested loop that
+    was chosen for one row takes hours with a hundred thousand. -#}
+{% macro plan_for_hours() %}{{ return(adapter.dispatch('plan_for_hours')()) }}{% endmacro %}
+{% macro default__plan_for_hours() -%} {%- endmacro %}
+{% macro postgres__plan_for_hours() -%} set local work_mem = '64MB'; set local enable_nestloop = off {%- endmacro %}

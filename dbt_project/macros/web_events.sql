@@ -1,19 +1,22 @@
 {#- Cleaning of a pixel's event, for one landing of it (stg_web_events) and for all of them (base_web_events).
     `anonymous_id` is made by a machine and stays untouched, so that an index on it serves the look-ups by device. -#}
 {% macro web_event_columns() %}
-    {{ clean_text('event_id') }} as event_id,
-    {{ clean_word('event_name') }} as event_name,
+    event_id,
+    event_name,
     anonymous_id,
-    {{ clean_text('user_id') }} as user_id,
-    {{ clean_text('session_id') }} as session_id,
+    nullif(user_id, '') as user_id,
+    nullif(session_id, '') as session_id,
     {{ clean_text('page_url') }} as page_url,
     {{ clean_text('referrer_url') }} as referrer_url,
     {{ clean_text('ip_address') }} as ip_address,
     {{ clean_text('user_agent') }} as user_agent,
     {{ clean_json('cookies', 'object') }} as cookies,
     {{ clean_json('properties', 'object') }} as properties,
-    {{ json_text(clean_json('properties', 'object'), 'order_id') }} as order_id,
-    {{ json_text(clean_json('properties', 'object'), 'lead_id') }} as lead_id,
+    -- the order or the lead that the pixel's event tells of
+    case event_name
+        when 'purchase' then {{ json_text(clean_json('properties', 'object'), 'order_id') }}
+        when 'generate_lead' then {{ json_text(clean_json('properties', 'object'), 'lead_id') }}
+    end as business_key,
     {{ clean_json('device', 'object') }} as device,
     occurred_at,
     _loaded_at as landed_at

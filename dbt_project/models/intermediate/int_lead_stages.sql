@@ -10,23 +10,19 @@ with_pixel as (
         stages.*,
         pixel.event_id as pixel_event_id,
         pixel.occurred_at as pixel_at,
-        {{ clean_text('pixel.anonymous_id') }} as pixel_anonymous_id,
+        pixel.anonymous_id as pixel_anonymous_id,
         pixel.user_id as pixel_user_id,
         pixel.page_url,
         pixel.referrer_url,
         pixel.ip_address,
         pixel.user_agent,
         pixel.device,
-        pixel.properties,
-        row_number() over (
-            partition by stages.lead_id, stages.stage, stages.landed_at order by pixel.occurred_at, pixel.event_id
-        ) as sight
+        pixel.properties
     from stages
-    left join {{ ref('base_web_events') }} as pixel
+    left join {{ ref('int_pixel_events') }} as pixel
         on stages.stage = 'new'
         and pixel.event_name = 'generate_lead'
-        and pixel.lead_id = stages.lead_id
-        and pixel.event_id is not null
+        and pixel.business_key = stages.lead_id
         and pixel.landed_at < {{ known_by('stages.landed_at') }}
 )
 
@@ -68,4 +64,3 @@ select
     changed_at as attributed_at,
     greatest(changed_at, pixel_at) as seen_until
 from with_pixel
-where sight = 1

@@ -1,33 +1,28 @@
 -- Orders as purchases, with the pixel's event of the same order where it had landed in time.
 with purchases as (
     {{ first_landings(
-        ref('stg_orders'), ['order_id'], order_by='created_at, status', landed='landed_at',
+        ref('stg_orders'), ['order_id'], landed='landed_at',
         where="status in (" ~ quoted(var('order_statuses')) ~ ")"
     ) }}
 ),
 
--- A thank-you page that is opened again sends a second event: the first one is the conversion's.
 with_pixel as (
     select
         purchases.*,
         pixel.event_id as pixel_event_id,
         pixel.occurred_at as pixel_at,
-        {{ clean_text('pixel.anonymous_id') }} as pixel_anonymous_id,
+        pixel.anonymous_id as pixel_anonymous_id,
         pixel.user_id as pixel_user_id,
         pixel.page_url as pixel_url,
         pixel.referrer_url as pixel_referrer,
         pixel.ip_address as pixel_ip,
         pixel.user_agent as pixel_agent,
         pixel.device as pixel_device,
-        pixel.properties as pixel_properties,
-        row_number() over (
-            partition by purchases.order_id, purchases.landed_at order by pixel.occurred_at, pixel.event_id
-        ) as sight
+        pixel.properties as pixel_properties
     from purchases
-    left join {{ ref('base_web_events') }} as pixel
+    left join {{ ref('int_pixel_events') }} as pixel
         on pixel.event_name = 'purchase'
-        and pixel.order_id = purchases.order_id
-        and pixel.event_id is not null
+        and pixel.business_key = purchases.order_id
         and pixel.landed_at < {{ known_by('purchases.landed_at') }}
 )
 
@@ -71,4 +66,3 @@ select
     created_at as attributed_at,
     greatest(created_at, pixel_at) as seen_until
 from with_pixel
-where sight = 1

@@ -1,6 +1,13 @@
 -- Refunds of purchases, with what each leaves of the order.
-with refunds as (
-    select * from {{ ref('stg_refunds') }}
+with numbered as (
+    select
+        refunds.*,
+        row_number() over (partition by refund_id order by created_at, amount) as copy
+    from {{ ref('stg_refunds') }} as refunds
+),
+
+refunds as (
+    select * from numbered where copy = 1
 ),
 
 given_back as (

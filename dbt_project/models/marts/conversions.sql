@@ -4,7 +4,7 @@
         incremental_strategy='replace_hours',
         on_schema_change='append_new_columns',
         indexes=[{'columns': ['recorded_at']}, {'columns': ['event_name', 'event_id'], 'unique': true}],
-        pre_hook=["{{ more_memory() }}"],
+        pre_hook=["{{ plan_for_hours() }}"],
     )
 }}
 
@@ -39,19 +39,28 @@ events as (
     where landing = 1
 ),
 
-items_ordered as (
+items as (
     select
         events.row_id,
-        {{ json_array_agg(
-            json_object({
-                'id': 'items.product_id', 'name': 'items.product_name', 'category': 'items.category', 'brand': 'items.brand',
-                'variant': 'items.variant', 'quantity': 'items.quantity', 'price': 'trim_scale(items.unit_price)',
-            }), order_by='items.line'
-        ) }} as contents
+        items.*,
+        row_number() over (partition by events.row_id, items.line order by items.product_id, items.quantity) as copy
     from events
     inner join {{ ref('stg_order_items') }} as items on items.order_id = events.transaction_id
     where events.event_name = 'purchase'
-    group by events.row_id
+),
+
+ordered as (
+    select
+        row_id,
+        {{ json_array_agg(
+            json_object({
+                'id': 'product_id', 'name': 'product_name', 'category': 'category', 'brand': 'brand', 'variant': 'variant',
+                'quantity': 'quantity', 'price': 'trim_scale(unit_price)',
+            }), order_by='line'
+        ) }} as contents
+    from items
+    where copy = 1
+    group by row_id
 ),
 
 -- Click ids: of the device that the conversion was made on, or that came with the lead.
@@ -255,7 +264,7 @@ select
     events.tax,
     events.shipping,
     events.coupon,
-    coalesce(items_ordered.contents, {{ json_contents('events.items') }}) as contents,
+    coalesce(ordered.contents, {{ json_contents('events.items') }}) as contents,
     events.search_term,
     customer_types.customer_type,
     events.original_event_id,
@@ -295,7 +304,7 @@ select
     {{ unless_erased('consents.gpp_sid') }} as gpp_sid
 from events
 inner join people on people.row_id = events.row_id
-left join items_ordered on items_ordered.row_id = events.row_id
+left join ordered on ordered.row_id = events.row_id
 left join click_ids on click_ids.row_id = events.row_id
 left join browser_ids on browser_ids.row_id = events.row_id
 left join customer_types on customer_types.row_id = events.row_id

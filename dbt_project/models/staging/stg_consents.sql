@@ -1,13 +1,11 @@
 with landings as (
-    {{ first_landings(
-        source('raw', 'consents'), ['subject_type', 'subject_id', 'given_at'], order_by='ad_storage, ad_user_data, ad_personalization'
-    ) }}
+    {{ first_landings(source('raw', 'consents'), ['subject_type', 'subject_id', 'given_at']) }}
 )
 
 select
-    {{ clean_word('subject_type') }} as subject_type,
+    subject_type,
     -- addresses are compared in lower case, ids as they are
-    case when {{ clean_word('subject_type') }} = 'email' then {{ clean_word('subject_id') }} else {{ clean_text('subject_id') }} end as subject,
+    case when subject_type = 'email' then {{ clean_word('subject_id') }} else subject_id end as subject,
     {{ clean_consent('ad_storage') }} as ad_storage,
     {{ clean_consent('ad_user_data') }} as ad_user_data,
     {{ clean_consent('ad_personalization') }} as ad_personalization,
@@ -22,5 +20,5 @@ select
     given_at,
     _loaded_at as landed_at
 from landings
-where {{ clean_text('subject_id') }} is not null
+where subject_id <> ''
     and given_at is not null

@@ -1,10 +1,10 @@
 -- A newer `updated_at` is a new version of the customer; the same version loaded again is a duplicate.
 with versions as (
-    {{ first_landings(source('raw', 'customers'), ['customer_id', 'updated_at'], order_by='email, phone') }}
+    {{ first_landings(source('raw', 'customers'), ['customer_id', 'updated_at']) }}
 )
 
 select
-    {{ clean_text('customer_id') }} as customer_id,
+    customer_id,
     {{ clean_text('email') }} as email,
     {{ clean_text('phone') }} as phone,
     {{ clean_text('first_name') }} as first_name,
@@ -22,4 +22,4 @@ select
     coalesce(updated_at, created_at, _loaded_at) as updated_at,
     _loaded_at as landed_at
 from versions
-where {{ clean_text('customer_id') }} is not null
+where customer_id <> ''

@@ -1,10 +1,10 @@
 with landings as (
-    {{ first_landings(source('raw', 'erasures'), ['request_id'], order_by='requested_at, customer_id, email, phone') }}
+    {{ first_landings(source('raw', 'erasures'), ['request_id']) }}
 )
 
 select
-    {{ clean_text('request_id') }} as request_id,
-    {{ clean_text('customer_id') }} as customer_id,
+    request_id,
+    nullif(customer_id, '') as customer_id,
     {{ clean_text('email') }} as email,
     {{ clean_text('phone') }} as phone,
     requested_at,

@@ -1,13 +1,13 @@
 -- One row per lead and stage: a lead that comes back to a stage has been there before.
 with landings as (
-    {{ first_landings(source('raw', 'leads'), ['lead_id', 'stage'], order_by='changed_at, email, phone') }}
+    {{ first_landings(source('raw', 'leads'), ['lead_id', 'stage']) }}
 )
 
 select
-    {{ clean_text('lead_id') }} as lead_id,
-    {{ clean_word('stage') }} as stage,
-    {{ clean_text('customer_id') }} as customer_id,
-    {{ clean_text('anonymous_id') }} as anonymous_id,
+    lead_id,
+    stage,
+    nullif(customer_id, '') as customer_id,
+    nullif(anonymous_id, '') as anonymous_id,
     {{ clean_text('email') }} as email,
     {{ clean_text('phone') }} as phone,
     {{ clean_text('first_name') }} as first_name,
@@ -21,5 +21,5 @@ select
     changed_at,
     _loaded_at as landed_at
 from landings
-where {{ clean_text('lead_id') }} is not null
+where lead_id <> ''
     and changed_at is not null

@@ -1,11 +1,11 @@
 with landings as (
-    {{ first_landings(source('raw', 'order_items'), ['order_id', 'line'], order_by='product_id, quantity, unit_price') }}
+    {{ first_landings(source('raw', 'order_items'), ['order_id', 'line']) }}
 )
 
 select
-    {{ clean_text('order_id') }} as order_id,
+    order_id,
     line,
-    {{ clean_text('product_id') }} as product_id,
+    nullif(product_id, '') as product_id,
     {{ clean_text('product_name') }} as product_name,
     {{ clean_text('category') }} as category,
     {{ clean_text('brand') }} as brand,
@@ -14,4 +14,4 @@ select
     unit_price,
     _loaded_at as landed_at
 from landings
-where {{ clean_text('order_id') }} is not null
+where order_id <> ''

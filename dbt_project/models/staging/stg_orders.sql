@@ -1,14 +1,14 @@
 -- A change of status is a landing of its own; the same order and status loaded again is a duplicate.
 with landings as (
-    {{ first_landings(source('raw', 'orders'), ['order_id', 'status'], order_by='created_at, total') }}
+    {{ first_landings(source('raw', 'orders'), ['order_id', 'status']) }}
 )
 
 select
-    {{ clean_text('order_id') }} as order_id,
-    {{ clean_word('status') }} as status,
+    order_id,
+    status,
     {{ clean_word('channel') }} as channel,
-    {{ clean_text('customer_id') }} as customer_id,
-    {{ clean_text('anonymous_id') }} as anonymous_id,
+    nullif(customer_id, '') as customer_id,
+    nullif(anonymous_id, '') as anonymous_id,
     {{ clean_text('email') }} as email,
     {{ clean_text('phone') }} as phone,
     {{ clean_text('first_name') }} as first_name,
@@ -30,5 +30,5 @@ select
     created_at,
     _loaded_at as landed_at
 from landings
-where {{ clean_text('order_id') }} is not null
+where order_id <> ''
     and created_at is not null

@@ -1,10 +1,10 @@
 with landings as (
-    {{ first_landings(source('raw', 'refunds'), ['refund_id'], order_by='created_at, amount') }}
+    {{ first_landings(source('raw', 'refunds'), ['refund_id']) }}
 )
 
 select
-    {{ clean_text('refund_id') }} as refund_id,
-    {{ clean_text('order_id') }} as order_id,
+    refund_id,
+    order_id,
     amount,
     {{ clean_currency('currency') }} as currency,
     {{ clean_text('reason') }} as reason,
@@ -12,7 +12,7 @@ select
     created_at,
     _loaded_at as landed_at
 from landings
-where {{ clean_text('refund_id') }} is not null
-    and {{ clean_text('order_id') }} is not null
+where refund_id <> ''
+    and order_id <> ''
     and amount is not null
     and created_at is not null

@@ -1,0 +1,339 @@
+"""Google Data Manager API, events:ingest (`google_data_manager`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr
+
+from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES
+from capi_pipeline.conversions.conversion import Conversion
+from capi_pipeline.conversions.identifiers import email, first_name, last_name, phone, postal_code
+from capi_pipeline.platforms.base import (
+    Deduplication,
+    Grant,
+    Kind,
+    Limits,
+    OAuth,
+    Outcome,
+    Payload,
+    Platform,
+    PlatformConfig,
+    Reason,
+    Request,
+    Response,
+    State,
+    Verdict,
+    Verdicts,
+    Withhold,
+    by_status,
+    days,
+    hours,
+    iso,
+    minutes,
+    rejected,
+    unreadable,
+)
+
+EVENT_SOURCES = {"website": "WEB", "app": "APP", "physical_store": "IN_STORE", "phone_call": "PHONE", "chat": "MESSAGE"}
+# Reasons of a 400 that blame the request's account or destination, not an event.
+CONFIGURATION = re.compile(
+    r"TOO_MANY_EVENTS|INVALID_CONVERSION_ACTION|INVALID_DESTINATION|OPERATING_ACCOUNT|TERMS_AND_CONDITIONS_NOT_SIGNED|"
+    r"DESTINATION_ACCOUNT_|NOT_ALLOWLISTED|EVENT_SOURCE_AND_DESTINATION_MISMATCH|INVALID_MERCHANT_ID"
+)
+# Verdicts that say that Google already has the event.
+HAS_IT = re.compile(r"DUPLICATE_(TRANSACTION_ID|GCLID)")
+LATER = re.compile(r"TOO_RECENT_CLICK|INTERNAL_ERROR")
+_EVENT_FIELD = re.compile(r"^events\[(\d+)\]")
+_PREFIX = "PROCESSING_ERROR_REASON_"
+
+
+class GoogleDataManager(Platform):
+    """Data Manager API v1 (release 1.8): conversions for Google Ads. A 200 only means queued; the verdict comes later.
+    https://developers.google.com/data-manager/api"""
+
+    name = "google_data_manager"
+    title = "Google Data Manager"
+    documentation = "https://developers.google.com/data-manager/api"
+    host = "https://datamanager.googleapis.com"
+    # 300 requests a minute for each Cloud project.
+    limits = Limits(events=2000, oldest=days(90), newest=minutes(0), atomic=True, concurrency=4, per_second=5)
+    # A repeated transaction id is an adjustment of the same conversion, however late.
+    deduplication = Deduplication(keys=("conversion action", "transactionId"), window=days(90))
+    restates = True
+    oauth = OAuth("https://oauth2.googleapis.com", "/token")
+    verdicts = Verdicts(first=minutes(30), factor=1.3, longest=minutes(60), give_up=hours(24))
+    identifiers: ClassVar = {"emailAddress": email.google, "phoneNumber": phone.e164}
+    address: ClassVar = {
+        "givenName": first_name.google,
+        "familyName": last_name.google,
+        "postalCode": postal_code.google,
+    }
+
+    class Config(PlatformConfig):
+        operating_account_id: str = Field(
+            description="Account that owns the conversion actions, digits.", pattern=r"^\d+$"
+        )
+        operating_account_type: str = Field("GOOGLE_ADS", description="Its type.")
+        login_account_id: str | None = Field(None, description="Manager account; leave out when access is direct.")
+        login_account_type: str = Field("GOOGLE_ADS", description="Its type.")
+        oauth_client_id: str = Field(description="OAuth client of a Cloud project with the Data Manager API on.")
+        oauth_client_secret: SecretStr = Field(description="Its secret.")
+        oauth_refresh_token: SecretStr = Field(description="Refresh token of a user with access; scope datamanager.")
+        access_token: SecretStr | None = Field(None, description="A ready access token, instead of refreshing one.")
+        quota_project: str | None = Field(None, description="Cloud project that is charged for the quota.")
+        conversion_actions: dict[str, str] = Field(description="Canonical or custom name -> numeric id of the action.")
+        merchant_id: str | None = Field(None, description="Merchant Center id; switches cart data on.")
+        merchant_feed_label: str | None = Field(None, description="Feed label of the products.")
+        merchant_feed_language: str | None = Field(None, description="Feed language of the products.")
+        validate_only: bool = Field(False, description="Google checks the requests and stores nothing.")
+
+    @classmethod
+    def recipes(cls) -> list[Any]:
+        return [*super().recipes(), *cls.address.values()]
+
+    def grant(self) -> Grant:
+        config = self.config
+        secret = config.oauth_client_secret.get_secret_value()
+        return Grant(config.oauth_client_id, secret, config.oauth_refresh_token.get_secret_value())
+
+    def group(self, c: Conversion) -> str:
+        """The conversion action. Raises Withhold when none is configured for this event."""
+        name = str(c.properties.get("original_event_name") or "purchase") if c.event_name == "refund" else c.name
+        action: str | None = self.config.conversion_actions.get(name)
+        if not action:
+            raise Withhold(Reason.NOT_CONFIGURED, f"conversion_actions has no entry for `{name}`")
+        return action
+
+    def encode(self, c: Conversion) -> Payload:
+        self.group(c)
+        identifiers = self.user_identifiers(c)
+        click = self.click(c)
+        ip_address = c.ip_address if c.country and c.country not in OPT_IN_COUNTRIES else None
+        if not (click or identifiers or ip_address):
+            raise Withhold(
+                Reason.NO_IDENTIFIER, "no click id, no e-mail, phone or address, no IP address that Google may get"
+            )
+        event: Payload = {
+            "transactionId": c.transaction_id or c.event_id,
+            "eventTimestamp": timestamp(c.event_time),
+            "eventSource": EVENT_SOURCES.get(c.action_source, "OTHER"),
+            "userData": {"userIdentifiers": identifiers},
+            "adIdentifiers": click,
+            "consent": {
+                "adUserData": consent(c.consent_ad_user_data),
+                "adPersonalization": consent(c.consent_ad_personalization),
+            },
+            "currency": c.currency,
+            "conversionValue": c.value,
+        }
+        if len(event["transactionId"]) > 64:
+            raise Withhold(Reason.INVALID_VALUE, "transactionId is longer than 64 characters")
+        if c.event_name == "refund":
+            if c.remaining_value is None or not c.currency:
+                raise Withhold(Reason.MISSING_FIELD, "a refund needs remaining_value, the new total")
+            original = c.original_event_time or c.event_time
+            return event | {"eventTimestamp": timestamp(original), "conversionValue": c.remaining_value}
+        event["eventDeviceInfo"] = self.device(c, ip_address)
+        event["cartData"] = self.cart(c)
+        event["userProperties"] = {"customerType": {"new": "NEW", "returning": "RETURNING"}.get(c.customer_type or "")}
+        return event
+
+    def user_identifiers(self, c: Conversion) -> list[Payload]:
+        """E-mails, phones, then the address (only with all four parts: an incomplete one refuses the request); ten at most."""
+        found = [{field: value} for field, values in self.matched(c).items() for value in values]
+        address: Payload = {field: c.first(recipe) for field, recipe in self.address.items()}
+        address["regionCode"] = c.country
+        if all(address.values()):
+            found = [*found[:9], {"address": address}]
+        return found[:10]
+
+    def click(self, c: Conversion) -> Payload:
+        for parameter in ("gclid", "gbraid", "wbraid"):
+            if value := c.click_id(parameter):
+                return {parameter: value}
+        return {}
+
+    def screen_age(self, conversion: Conversion, now: Any) -> None:
+        super().screen_age(conversion, now)
+        if not self.click(conversion) and conversion.event_name != "refund":
+            age = now.timestamp() - conversion.event_time / 1_000_000
+            if age > days(63).total_seconds():
+                raise Withhold(Reason.TOO_OLD, "without a click id Google takes events of the last 63 days")
+
+    def device(self, c: Conversion, ip_address: str | None) -> Payload:
+        return {
+            "userAgent": c.user_agent,
+            "ipAddress": ip_address,
+            "languageCode": c.device.get("language"),
+            "operatingSystem": c.device.get("os"),
+            "operatingSystemVersion": c.device.get("os_version"),
+            "screenWidth": c.device.get("screen_width"),
+            "screenHeight": c.device.get("screen_height"),
+        }
+
+    def cart(self, c: Conversion) -> Payload:
+        config = self.config
+        items = [item for item in c.contents if item.get("id")]
+        if not (config.merchant_id and items and c.event_name == "purchase") or self.click(c).keys() & {
+            "gbraid",
+            "wbraid",
+        }:
+            return {}
+        return {
+            "merchantId": config.merchant_id,
+            "merchantFeedLabel": config.merchant_feed_label,
+            "merchantFeedLanguageCode": config.merchant_feed_language,
+            "items": [
+                {
+                    "merchantProductId": item["id"],
+                    "quantity": str(int(item.get("quantity") or 1)),
+                    "unitPrice": item.get("price"),
+                }
+                for item in items
+            ],
+        }
+
+    def request(self, payloads: Sequence[Any], group: Any) -> Request:
+        config = self.config
+        destination: Payload = {
+            "operatingAccount": {
+                "accountType": config.operating_account_type,
+                "accountId": config.operating_account_id,
+            },
+            "productDestinationId": group,
+        }
+        if config.login_account_id:
+            destination["loginAccount"] = {
+                "accountType": config.login_account_type,
+                "accountId": config.login_account_id,
+            }
+        body: Payload = {"destinations": [destination], "encoding": "HEX", "events": list(payloads)}
+        if config.validate_only:
+            body["validateOnly"] = True
+        headers = {"Content-Type": "application/json"}
+        return Request("POST", self.url("/v1/events:ingest"), headers | self.quota(), json=body)
+
+    def quota(self) -> dict[str, str]:
+        return {"x-goog-user-project": self.config.quota_project} if self.config.quota_project else {}
+
+    def read(self, response: Response, count: int) -> Verdict:
+        body = response.json()
+        request_id = body.get("requestId")
+        if response.status == 200 and isinstance(request_id, str) and request_id:
+            warnings = "; ".join(str(w.get("reason") or w) for w in dicts(body.get("fieldWarnings")))
+            state = State.ACCEPTED if self.config.validate_only else State.PENDING
+            return Verdict(Kind.SETTLED, [Outcome(state)] * count, trace_id=request_id, message=warnings)
+        return self.read_error(body, response, count) or unreadable(response)
+
+    def read_error(self, body: Payload, response: Response, count: int) -> Verdict | None:
+        error = body.get("error")
+        if not isinstance(error, dict):
+            return by_status(response)
+        details = dicts(error.get("details"))
+        reasons = " ".join(str(d["reason"]) for d in details if d.get("reason"))
+        traces = (d["metadata"].get("requestId") for d in details if isinstance(d.get("metadata"), dict))
+        known: dict[str, Any] = {
+            "code": reasons or str(error.get("status") or f"http_{response.status}"),
+            "message": str(error.get("message") or ""),
+            "trace_id": str(next(filter(None, traces), "")),
+        }
+        if response.status == 429:
+            verdict = by_status(response, **known)
+            return verdict and Verdict(Kind.RATE_LIMITED, wait=verdict.wait or minutes(1), **known)
+        if response.status == 409:
+            return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
+        if response.status == 400:
+            return self.read_refusal(details, reasons, known, count)
+        if response.status == 404:
+            return Verdict(Kind.CONFIGURATION, **known)
+        return by_status(response, **known)
+
+    def read_refusal(self, details: list[Payload], reasons: str, known: dict[str, Any], count: int) -> Verdict:
+        """A 400: nothing was stored. Events are to blame if every violation names one, else the configuration is."""
+        violations = [v for d in details for v in dicts(d.get("fieldViolations"))]
+        culprits: dict[int, Outcome] = {}
+        for violation in violations:
+            found = _EVENT_FIELD.match(str(violation.get("field")))
+            if not found or int(found[1]) >= count:
+                return Verdict(Kind.CONFIGURATION, **known)
+            reason = violation.get("reason") or known["code"]
+            culprits.setdefault(
+                int(found[1]), rejected(reason, f"{violation.get('field')}: {violation.get('description')}")
+            )
+        if culprits and not CONFIGURATION.search(reasons):
+            return Verdict(Kind.REFUSED, culprits=culprits, **known)
+        if CONFIGURATION.search(reasons) or "destinations" in known["message"]:
+            return Verdict(Kind.CONFIGURATION, **known)
+        return Verdict(Kind.REFUSED, **known)
+
+    def status_request(self, trace_id: str) -> Request:
+        return Request("GET", self.url("/v1/requestStatus:retrieve"), self.quota(), params={"requestId": trace_id})
+
+    def read_status(self, response: Response, count: int) -> Verdict:
+        """SUCCESS: all accepted. Errors with `recordIndices` hit those events. Errors with counts alone name nobody:
+        unless they hit all events alike, every event is sent again in a smaller request (`narrow`; the transaction id
+        makes that safe) until the culprit stands alone. https://developers.google.com/data-manager/api/devguides/diagnostics"""
+        if response.status == 404:
+            lost = Outcome(State.HELD, "request_unknown", "Google does not know this request id")
+            return Verdict(Kind.SETTLED, [lost] * count)
+        statuses = dicts(response.json().get("requestStatusPerDestination"))
+        if response.status != 200 or len(statuses) != 1:
+            return self.read_error(response.json(), response, count) or unreadable(response)
+        status = statuses[0].get("requestStatus")
+        if status == "SUCCESS":
+            return Verdict(Kind.SETTLED, [Outcome(State.ACCEPTED)] * count)
+        if status not in ("PARTIAL_SUCCESS", "FAILED"):
+            kind = Kind.WAITING if status == "PROCESSING" else Kind.TRANSIENT
+            return Verdict(kind, code=str(status), message=f"requestStatus {status}")
+        information = statuses[0].get("errorInfo")
+        errors = dicts(information.get("errorCounts")) if isinstance(information, dict) else []
+        return Verdict(Kind.SETTLED, settle(errors, count)) if errors else unreadable(response)
+
+
+def settle(errors: list[Payload], count: int) -> list[Outcome]:
+    """Outcome of each of `count` events for the error counts of a request."""
+    failed = {str(e.get("reason")): whole(e.get("recordCount")) for e in errors}
+    if all(isinstance(e.get("recordIndices"), list) for e in errors):
+        outcomes = [Outcome(State.ACCEPTED)] * count
+        for entry in errors:
+            for index in entry["recordIndices"]:
+                if isinstance(index, int) and 0 <= index < count:
+                    outcomes[index] = failure(str(entry.get("reason")))
+        return outcomes
+    if len(failed) == 1 and (count == 1 or set(failed.values()) == {count}):
+        return [failure(next(iter(failed)))] * count
+    if all(HAS_IT.search(reason) for reason in failed):
+        return [Outcome(State.ACCEPTED)] * count
+    words = ", ".join(f"{number} {reason.removeprefix(_PREFIX)}" for reason, number in failed.items())
+    return [Outcome(State.RETRY, "narrow", f"of {count} events: {words}; which ones, Google does not say")] * count
+
+
+def failure(reason: str) -> Outcome:
+    code = reason.removeprefix(_PREFIX)
+    if HAS_IT.search(code):
+        return Outcome(State.ACCEPTED, code)
+    if LATER.search(code):
+        return Outcome(State.RETRY, code, "Google asks for it again later", hours(6))
+    return rejected(code, "verdict of Google's diagnostics")
+
+
+def whole(number: Any) -> int:
+    """An int64, which JSON carries as text."""
+    return int(number) if isinstance(number, int) or (isinstance(number, str) and number.isdigit()) else 0
+
+
+def dicts(value: Any) -> list[Payload]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def consent(word: str | None) -> str | None:
+    return f"CONSENT_{word.upper()}" if word else None
+
+
+def timestamp(time: int) -> str:
+    """RFC 3339: whole seconds without a fraction, otherwise 3 or 6 digits."""
+    micros = time % 1_000_000
+    return iso(time, 0 if not micros else 3 if micros % 1000 == 0 else 6)
