@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from capi_pipeline import stack
 from capi_pipeline.cli.output import Json, dump, err, out, progress, table
-from capi_pipeline.cli.runs import Outcome, failed_hours, run
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import load
@@ -17,6 +16,9 @@ from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings
 from capi_pipeline.settings import settings as get_settings
 from capi_pipeline.steps import key_of, parse_hour
+
+if TYPE_CHECKING:  # Dagster takes half a second to load: only commands that run something pay for it
+    from capi_pipeline.cli.runs import Outcome
 
 Destinations = Annotated[
     list[str] | None,
@@ -92,6 +94,8 @@ def retry(
 
     Example: capi retry --destination tiktok
     """
+    from capi_pipeline.cli.runs import failed_hours, run
+
     only = hour_option(hour)
     with stack.running(sandbox=True) as settings:
         names = chosen_names(settings, destination)
@@ -144,6 +148,8 @@ def summary_table(title: str, rows: list[queries.Summary]) -> Any:
 
 
 def _quietly(what: str, job: str, start: datetime, as_json: bool, keys: Any = None) -> Outcome:
+    from capi_pipeline.cli.runs import run
+
     if as_json:
         return run(job, start, assets=keys)
     with err.status(f"{key_of(start)}: {what}"):

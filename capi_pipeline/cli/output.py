@@ -32,7 +32,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], tex
     left = {columns[0], *text}
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for column in columns:
-        made.add_column(column, justify="left" if column in left else "right", overflow="fold")
+        made.add_column(column, justify="left" if column in left else "right")
     for row in rows:
         made.add_row(*[_cell(value) for value in row])
     return made

@@ -74,13 +74,21 @@ class Meta(Platform):
     documentation = "https://developers.facebook.com/docs/marketing-api/conversions-api"
 
     def endpoints(self) -> Sequence[Endpoint]:
-        return [Endpoint("POST", "/{version}/{pixel_id}/events", self.send)]
+        return [
+            Endpoint("POST", "/{version}/{pixel_id}/events", self.send),
+            Endpoint("GET", "/{version}/{pixel_id}", self.node, kind="status"),
+        ]
 
-    def send(self, call: Call) -> Reply:
+    def node(self, call: Call) -> Reply:
+        """Any Graph API object answers a read of its `id`."""
+        self.opened(call, {})
+        return Reply({"id": call.path["pixel_id"]})
+
+    def opened(self, call: Call, body: Mapping[str, Any]) -> int:
+        """The version's number, once version, token and dataset are found good."""
         version = re.fullmatch(r"v(\d+)\.0", call.path["version"])
         if version is None or int(version[1]) > NEWEST:
             raise Refused(error(2500, f"Unknown path components: /{call.path['version']}", status=404))
-        body = call.json() or {}
         authorise(call, body)
         if call.path["pixel_id"] != accounts.META_PIXEL_ID:
             raise Refused(
@@ -90,6 +98,11 @@ class Meta(Platform):
                     kind="GraphMethodException",
                 )
             )  # fmt: skip
+        return int(version[1])
+
+    def send(self, call: Call) -> Reply:
+        body = call.json() or {}
+        version = self.opened(call, body)
         events = body.get("data")
         if not isinstance(events, list) or not events:
             raise Refused(error(100, "(#100) The parameter data is required"))
@@ -116,7 +129,7 @@ class Meta(Platform):
         moved = {"X-Ad-Api-Version-Warning": f"The call has been auto-upgraded to v{OLDEST}.0"}
         return Reply(
             {"events_received": len(events), "messages": [], "fbtrace_id": trace()},
-            headers=moved if int(version[1]) < OLDEST else {},
+            headers=moved if version < OLDEST else {},
         )
 
     def rate_limited(self, parameters: Mapping[str, Any]) -> Reply:

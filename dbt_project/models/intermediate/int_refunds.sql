@@ -47,10 +47,12 @@ select
     given_back.amount as value,
     coalesce(given_back.currency, purchases.currency) as currency,
     given_back.items,
-    case
-        when not given_back.mixes_currencies and coalesce(given_back.currency, purchases.currency) = purchases.currency
-        then greatest(purchases.value - given_back.so_far, 0)
-    end as remaining_value,
+    cast(
+        case
+            when not given_back.mixes_currencies and coalesce(given_back.currency, purchases.currency) = purchases.currency
+            then greatest(purchases.value - given_back.so_far, 0)
+        end as numeric(18, 4)
+    ) as remaining_value,
     purchases.event_id as original_event_id,
     purchases.event_time as original_event_time,
     purchases.user_id,

@@ -7,7 +7,7 @@ select
     {{ web_or_app('device') }} as action_source,
     page_url as source_url,
     referrer_url,
-    {{ clean_amount(json_text('properties', 'value')) }} as value,
+    cast({{ clean_amount(json_text('properties', 'value')) }} as numeric(18, 4)) as value,
     {{ clean_currency(json_text('properties', 'currency')) }} as currency,
     {{ json_text('properties', 'search_term') }} as search_term,
     {{ json_value('properties', 'items') }} as items,
