@@ -23,7 +23,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def turn(self) -> None:
-        """Block until this thread may start a request."""
+        """Block until this thread may start a request, or until the wait ends early because the run stops."""
         while True:
             with self._lock:
                 now = self._clock()
@@ -31,7 +31,8 @@ class Pace:
                     self._next = now + self._gap
                     return
                 delay = self._next - now
-            self._wait(delay)
+            if self._wait(delay):
+                return
 
     def hold(self, seconds: float) -> None:
         """No request of this destination starts for so many seconds."""
@@ -42,4 +43,4 @@ class Pace:
 def backoff(attempt: int, base: float = 0.5, longest: float = 20.0) -> float:
     """Seconds to wait after the `attempt`-th failure (from 1): exponential with full jitter, so that many runs that
     failed together do not come back together."""
-    return random.uniform(0, min(longest, base * 2.0**attempt))
+    return random.uniform(0, min(longest, base * 2.0 ** min(attempt, 30)))

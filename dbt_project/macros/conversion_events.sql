@@ -10,11 +10,12 @@
         'original_event_id': text, 'original_event_time': time, 'remaining_value': amount,
         'properties': json, 'source': text,
         'user_id': text, 'anonymous_id': text,
-        'email': text, 'pixel_email': text, 'phone': text, 'pixel_phone': text,
+        'email': text, 'phone': text,
         'first_name': text, 'last_name': text,
         'street_address': text, 'city': text, 'region': text, 'postal_code': text, 'country': text,
         'ip_address': text, 'user_agent': text, 'device': json,
-        'attributed_at': time, 'seen_until': time,
+        'pixel_name': text, 'pixel_key': text, 'pixel_until': time,
+        'attributed_at': time,
     }) }}
 {% endmacro %}
 

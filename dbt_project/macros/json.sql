@@ -106,3 +106,6 @@
 {% macro postgres__json_with(object, key, value) -%}
     (coalesce({{ object }}, '{}'::jsonb) || jsonb_build_object('{{ key }}', {{ value }}))
 {%- endmacro %}
+
+{% macro json_kind_of(column) %}{{ return(adapter.dispatch('json_kind_of')(column)) }}{% endmacro %}
+{% macro postgres__json_kind_of(column) -%} jsonb_typeof({{ column }}) {%- endmacro %}

@@ -86,9 +86,9 @@ def test_a_huge_answer_is_redacted_quickly(text: str) -> None:
     assert time.monotonic() - started < 1.0
 
 
-@pytest.mark.parametrize("pad", range(7990, 8010))
+@pytest.mark.parametrize("pad", range(7900, 8010))
 def test_nothing_slips_through_where_a_long_text_is_cut(pad: int) -> None:
-    text = "<b>" + "<" * 0 + " " * pad + f"jane.doe@example.com {DIGEST} {TOKEN}"
+    text = "<b>" + " " * pad + f"jane.doe@example.com {DIGEST} {TOKEN}"
     redacted = Redactor([TOKEN])(text)
     assert "jane" not in redacted
     assert DIGEST[:20] not in redacted
@@ -97,8 +97,7 @@ def test_nothing_slips_through_where_a_long_text_is_cut(pad: int) -> None:
 
 def test_what_a_database_cannot_hold_is_dropped() -> None:
     words = Redactor()("bad \x00value \ud800 here")
-    assert words.encode() == b"bad value ? here" or "\x00" not in words
-    words.encode()  # raises for a lone surrogate
+    assert words == "bad value ? here"
 
 
 def test_every_secret_of_an_account_is_known() -> None:

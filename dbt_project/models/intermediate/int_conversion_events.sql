@@ -1,6 +1,6 @@
 -- Every conversion that the sources tell of, in one shape: what happened, and the keys that lead to the person.
 {{ as_conversion_events(ref('int_purchases'), lacking=[
-    'lead_id', 'items', 'search_term', 'original_event_id', 'original_event_time', 'remaining_value', 'source',
+    'lead_id', 'items', 'search_term', 'original_event_id', 'original_event_time', 'remaining_value', 'properties', 'source', 'device',
 ]) }}
 
 union all
@@ -13,14 +13,16 @@ union all
 union all
 
 {{ as_conversion_events(ref('int_lead_stages'), lacking=[
-    'transaction_id', 'tax', 'shipping', 'coupon', 'items', 'search_term',
-    'original_event_id', 'original_event_time', 'remaining_value', 'street_address', 'city', 'region', 'postal_code',
+    'source_url', 'referrer_url', 'transaction_id', 'tax', 'shipping', 'coupon', 'items', 'search_term',
+    'original_event_id', 'original_event_time', 'remaining_value', 'properties',
+    'street_address', 'city', 'region', 'postal_code', 'ip_address', 'user_agent', 'device',
 ]) }}
 
 union all
 
 {{ as_conversion_events(ref('int_web_conversions'), lacking=[
     'transaction_id', 'lead_id', 'tax', 'shipping', 'coupon',
-    'original_event_id', 'original_event_time', 'remaining_value', 'source', 'pixel_email', 'pixel_phone',
+    'original_event_id', 'original_event_time', 'remaining_value', 'source',
     'first_name', 'last_name', 'street_address', 'city', 'region', 'postal_code', 'country',
+    'pixel_name', 'pixel_key', 'pixel_until',
 ]) }}

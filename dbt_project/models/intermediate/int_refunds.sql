@@ -58,9 +58,7 @@ select
     purchases.user_id,
     purchases.anonymous_id,
     purchases.email,
-    purchases.pixel_email,
     purchases.phone,
-    purchases.pixel_phone,
     purchases.first_name,
     purchases.last_name,
     purchases.street_address,
@@ -68,8 +66,10 @@ select
     purchases.region,
     purchases.postal_code,
     purchases.country,
-    -- what led to the order is what led to this
-    purchases.attributed_at,
-    purchases.seen_until
+    -- the pixel's event of the order is the purchase's; what led to the order is what led to this
+    purchases.pixel_name,
+    purchases.pixel_key,
+    purchases.pixel_until,
+    purchases.attributed_at
 from given_back
 inner join {{ ref('int_purchases') }} as purchases on purchases.transaction_id = given_back.order_id

@@ -19,7 +19,6 @@ select
     user_agent,
     device,
     properties,
-    occurred_at as attributed_at,
-    occurred_at as seen_until
+    occurred_at as attributed_at
 from {{ ref('stg_web_events') }}
 where event_name in ({{ quoted(var('conversion_events')) }})

@@ -14,18 +14,88 @@ with told as (
     where {{ in_hours_of(this, 'recorded_at') }}
 ),
 
--- The first landing of a conversion stays: within these hours, and against every hour outside of them.
-first_told as (
+-- The pixel's event of the same order or lead, if it had landed in time. A thank-you page that is opened again sends another one:
+-- the first to land is the conversion's.
+pixel_events as (
     select
-        told.*,
-        row_number() over (partition by event_name, event_id order by recorded_at, event_time, transaction_id) as landing
+        told.event_name as told_name,
+        told.event_id as told_id,
+        pixel.*,
+        row_number() over (
+            partition by told.event_name, told.event_id
+            order by pixel.landed_at, pixel.occurred_at, pixel.event_id
+        ) as sight
     from told
+    inner join {{ ref('int_pixel_events') }} as pixel
+        on pixel.event_name = told.pixel_name
+        and pixel.business_key = told.pixel_key
+        and pixel.landed_at < told.pixel_until
+),
+
+identified as (
+    select
+        told.event_name,
+        told.event_time,
+        told.recorded_at,
+        {#- the pixel's event of a refund is the one of its purchase #}
+        case told.event_name when 'refund' then told.event_id else coalesce(pixel.event_id, told.event_id) end as event_id,
+        case told.event_name when 'refund' then coalesce(pixel.event_id, told.original_event_id) end as original_event_id,
+        told.original_event_time,
+        told.remaining_value,
+        case
+            when told.event_name = 'generate_lead' and pixel.event_id is not null then {{ web_or_app('pixel.device') }}
+            else told.action_source
+        end as action_source,
+        {%- for column, of_pixel in {
+            'source_url': 'page_url', 'referrer_url': 'referrer_url', 'ip_address': 'ip_address', 'user_agent': 'user_agent',
+            'device': 'device', 'properties': 'properties',
+        }.items() %}
+        case told.event_name when 'refund' then null else coalesce(told.{{ column }}, pixel.{{ of_pixel }}) end as {{ column }},
+        {%- endfor %}
+        told.transaction_id,
+        told.lead_id,
+        told.value,
+        told.currency,
+        told.tax,
+        told.shipping,
+        told.coupon,
+        told.items,
+        told.search_term,
+        told.source,
+        coalesce(told.user_id, pixel.user_id) as user_id,
+        coalesce(told.anonymous_id, pixel.anonymous_id) as anonymous_id,
+        told.email,
+        {{ json_text('pixel.properties', 'email') }} as pixel_email,
+        told.phone,
+        {{ json_text('pixel.properties', 'phone') }} as pixel_phone,
+        told.first_name,
+        told.last_name,
+        told.street_address,
+        told.city,
+        told.region,
+        told.postal_code,
+        told.country,
+        told.attributed_at,
+        greatest(told.attributed_at, pixel.occurred_at) as seen_until
+    from told
+    left join pixel_events as pixel
+        on pixel.told_name = told.event_name
+        and pixel.told_id = told.event_id
+        and pixel.sight = 1
+),
+
+-- The first landing of a conversion stays: within these hours, and against every hour outside of them.
+landings as (
+    select
+        identified.*,
+        row_number() over (partition by event_name, event_id order by recorded_at, event_time, transaction_id) as landing
+    from identified
     {% if is_incremental() -%}
     where not exists (
         select 1
         from {{ this }} as built
-        where built.event_name = told.event_name
-            and built.event_id = told.event_id
+        where built.event_name = identified.event_name
+            and built.event_id = identified.event_id
             and not ({{ in_hours_of(this, 'built.recorded_at') }})
     )
     {%- endif %}
@@ -35,7 +105,7 @@ events as (
     select
         *,
         row_number() over (order by event_name, event_id) as row_id
-    from first_told
+    from landings
     where landing = 1
 ),
 

@@ -1,0 +1,1 @@
+"""A demo shop: realistic, messy raw tables with a known truth."""
