@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -72,7 +72,7 @@ def postgres(folder: Path, databases: tuple[str, ...] = ("warehouse", "ledger", 
                 try:
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    pass  # someone else still uses it
+                    server.leave()  # someone else still uses it
                 else:
                     server.stop()
 
@@ -96,6 +96,7 @@ class _Server:
         else:
             self.sockets = self.data
         self.run_as = _unprivileged() if os.geteuid() == 0 else None
+        self.process: subprocess.Popen[bytes] | None = None  # the server, if this process started it
 
     def answers(self, database: str = "postgres") -> bool:
         """Only an answered connection counts as running: a pid can belong to a stranger or to a zombie."""
@@ -114,7 +115,7 @@ class _Server:
         # grandparent, the server skips that test and relies on the shared-memory interlock, which cannot be fooled.
         environment = {**os.environ, "PG_GRANDPARENT_PID": str(self._pid() or "")}
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
+            process = self.process = subprocess.Popen(
                 [*self._as_user(), str(_binary("postgres")), "-D", str(self.data), "-k", str(self.sockets), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -136,6 +137,16 @@ class _Server:
         deadline = time.monotonic() + START_SECONDS
         while (self.data / "postmaster.pid").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
+        if self.process:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let the server live on (or be reaped, if it has ended) without this process."""
+        if self.process and self.process.poll() is None:
+            self.process.returncode = 0
+        self.process = None
 
     def create(self, databases: tuple[str, ...]) -> None:
         connection = psycopg2.connect(host=str(self.sockets), user=USER, dbname="postgres")

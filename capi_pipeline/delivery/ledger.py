@@ -16,8 +16,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
 
 from capi_pipeline.delivery.tables import SCHEMA
@@ -95,22 +95,22 @@ class Ledger:
     def open(cls, url: str) -> Ledger:
         """Connect and migrate. Raises ConfigurationError when the database is unreachable or not PostgreSQL."""
         try:
+            backend = make_url(url).get_backend_name()
+            if backend != "postgresql":
+                raise ConfigurationError(f"The ledger needs PostgreSQL, CAPI_LEDGER_URL names {backend}.", _EXAMPLE)
             engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
-        except Exception as error:
+        except (SQLAlchemyError, ValueError, ImportError) as error:
             raise ConfigurationError(
                 f"CAPI_LEDGER_URL is not a usable URL ({type(error).__name__}).", _EXAMPLE
             ) from None
-        if engine.dialect.name != "postgresql":
-            raise ConfigurationError(
-                f"The ledger needs PostgreSQL, CAPI_LEDGER_URL names {engine.dialect.name}.", _EXAMPLE
-            )
         try:
             _migrate(engine)
-        except OperationalError as error:
-            words = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
+        except DBAPIError as error:
+            words = (str(error.orig).strip().splitlines() or [type(error).__name__])[0]
+            what = "does not answer" if isinstance(error, OperationalError) else "cannot be used"
             raise ConfigurationError(
-                f"The ledger's database ({engine.url.render_as_string(True)}) does not answer: {words}",
-                "Start it, or correct CAPI_LEDGER_URL. Nothing was sent.",
+                f"The ledger's database ({engine.url.render_as_string(True)}) {what}: {words}",
+                "Start it, or correct CAPI_LEDGER_URL and its user's rights. Nothing was sent.",
             ) from None
         return cls(engine)
 
@@ -175,8 +175,7 @@ class HourLedger:
     def states(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """What is known of these events, whichever hour owns them."""
         query = f"""select d.event_name, d.event_id, d.hour, d.state, d.payload_digest,
-                case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed_at) else d.unknown_since end,
-                d.not_before, d.at_most
+                {_DOUBT}, d.not_before, d.at_most
             from unnest(cast(:names as text[]), cast(:ids as text[])) k(event_name, event_id)
             join {SCHEMA}.deliveries d using (event_name, event_id) where d.destination = :destination"""
         rows = self._run(query, _columns(keys, "names", "ids"))
@@ -206,7 +205,7 @@ class HourLedger:
                 payload_digest = excluded.payload_digest, unknown_since = excluded.unknown_since, claim = excluded.claim,
                 claimed_at = excluded.claimed_at, run_id = excluded.run_id, reason = null, code = null, message = null,
                 not_before = null, at_most = null, trace_id = null, position = null, settled_at = null
-            where d.hour = excluded.hour and d.state not in ('accepted', 'pending')
+            where {_UNCHANGED}
             returning d.event_name, d.event_id"""
         return {(name, id_) for name, id_ in self._run(query, self._items(items), locked=True)}
 
@@ -261,7 +260,7 @@ class HourLedger:
             on conflict (destination, event_name, event_id) do update set state = excluded.state, reason = excluded.reason,
                 message = excluded.message, code = null, settled_at = excluded.settled_at, run_id = excluded.run_id,
                 unknown_since = excluded.unknown_since, claim = null
-            where d.hour = excluded.hour and d.state not in ('accepted', 'pending')"""
+            where {_UNCHANGED}"""
         values = self._items(items) | {
             "states": [state.value for state, _, _ in states],
             "reasons": [reason for _, reason, _ in states],
@@ -316,7 +315,9 @@ class HourLedger:
                 reraise=True,
             )
             return persistent(once)()
-        except OperationalError as error:
+        except DBAPIError as error:
+            if not _lost(error):
+                raise
             raise DeliveryError(
                 f"The ledger's database went away while `{self.destination}` was being sent ({type(error.orig).__name__}).",
                 "Start it again and rerun this partition: what was in flight is settled first.",
@@ -324,6 +325,11 @@ class HourLedger:
 
 
 _TIME = "to_timestamp({0} / 1000000.0)"
+# Since when an event may be at the platform: what a crash left behind may have arrived.
+_DOUBT = "case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed_at) else d.unknown_since end"
+# A row is taken only as it was when it was decided on: after a lost connection another run can have been here.
+_UNCHANGED = f"""d.hour = excluded.hour and d.state not in ('accepted', 'pending', 'held')
+                and {_DOUBT} is not distinct from excluded.unknown_since"""
 _EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/ledger"
 
 
@@ -343,6 +349,7 @@ def _migrate(engine: Engine) -> None:
             return
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", "capi_pipeline.delivery:migrations")
@@ -350,4 +357,10 @@ def _migrate(engine: Engine) -> None:
         connection.execute(text("select pg_advisory_xact_lock(hashtext('capi_pipeline.migrate'))"))
         connection.execute(text(f"create schema if not exists {SCHEMA}"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise ConfigurationError(
+                f"The ledger was made by a newer version of capi_pipeline ({error}).",
+                "Update this installation, or point CAPI_LEDGER_URL to another database. Nothing was sent.",
+            ) from None

@@ -100,7 +100,9 @@ def held(
 def resolve(ledger: Ledger, accept: bool, destinations: Sequence[str] | None, event_ids: Sequence[str] | None) -> int:
     """Settle held events: `accept` (the platform has them), or leave them for the next run. Returns how many."""
     new = (
-        "'accepted', reason = 'resolved_by_person', unknown_since = null" if accept else "'retry', unknown_since = null"
+        "'accepted', reason = 'resolved_by_person', unknown_since = null"
+        if accept
+        else "'retry', reason = null, unknown_since = null"
     )
     query = f"update {SCHEMA}.deliveries set state = {new}, settled_at = clock_timestamp() where state = 'held' and {_CHOSEN}"
     with ledger.engine.begin() as connection:

@@ -127,7 +127,7 @@ def test_a_user_without_rights_is_told_so(ledger_url: str, postgres_sockets: obj
         ("not a url", "not a usable URL"),
         ("postgresql+psycopg2://u:hidden@127.0.0.1:abc/x", "not a usable URL"),
         ("sqlite://", "needs PostgreSQL"),
-        ("nosuch://u:hidden@host/x", "not a usable URL"),
+        ("nosuch://u:hidden@host/x", "needs PostgreSQL"),
         ("postgresql+psycopg2://u:hidden@127.0.0.1:1/x", "does not answer"),
     ],
 )

@@ -1,0 +1,139 @@
+"""Real dbt against a real PostgreSQL: what an hour's build does to the mart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from built_warehouse import Dbt, Warehouse
+
+from capi_pipeline.conversions.contract import COLUMNS, Kind
+
+EIGHT, NINE, TEN, ELEVEN, TWELVE, THIRTEEN, FOURTEEN = (f"2026-03-01T{hour:02}:00:00Z" for hour in range(8, 15))
+TYPES = {
+    Kind.TEXT: "text",
+    Kind.TIME: "timestamp with time zone",
+    Kind.AMOUNT: "numeric(18,4)",
+    Kind.FLAG: "boolean",
+    Kind.DATE: "date",
+    Kind.OBJECT: "jsonb",
+    Kind.ARRAY: "jsonb",
+}
+
+
+def hour(start: str, end: str) -> str:
+    return f"recorded_at >= '{start}' and recorded_at < '{end}'"
+
+
+def test_the_project_parses_without_a_database_and_without_warnings(offline_dbt: Dbt) -> None:
+    done = offline_dbt("parse")
+    assert done.returncode == 0, done.stdout
+    assert (offline_dbt.folder / "target" / "manifest.json").exists()
+
+
+def test_the_mart_has_the_columns_of_the_contract(warehouse: Warehouse) -> None:
+    found = warehouse.rows(
+        "select attname::text, format_type(atttypid, atttypmod), attnotnull from pg_attribute "
+        "where attrelid = 'marts.conversions'::regclass and attnum > 0 order by attnum"
+    )
+    assert found == [(column.name, TYPES[column.kind], column.required) for column in COLUMNS]
+
+
+def test_the_unit_tests_of_the_rules_pass(warehouse: Warehouse) -> None:
+    done = warehouse.dbt("test", "--select", "test_type:unit")
+    assert done.returncode == 0, done.stdout
+    assert " ERROR=0 " in done.stdout
+
+
+def test_the_first_build_tells_every_kind_of_conversion(warehouse: Warehouse) -> None:
+    counts = dict(warehouse.rows("select event_name, count(*) from marts.conversions group by 1"))  # type: ignore[arg-type]
+    assert counts == {"purchase": 240, "add_to_cart": 120, "refund": 12, "generate_lead": 24, "qualify_lead": 24}
+    pixel = warehouse.rows(
+        "select event_id, click_ids -> 'gclid' ->> 'value', browser_ids ->> 'fbp', emails, country, currency, "
+        "jsonb_array_length(contents), consent_ad_user_data, customer_type, device "
+        "from marts.conversions where transaction_id = 'o1' and event_name = 'purchase'"
+    )
+    emails = ["person1@example.com", "Person1@Example.com"]
+    assert pixel == [("w1-3", "Cj01_aB", "fb.1.1", emails, "GB", "USD", 2, "granted", "new", {"os": "iOS"})]
+
+
+def test_an_hour_built_again_is_the_same_and_touches_no_other(warehouse: Warehouse) -> None:
+    inside, outside = hour(NINE, TEN), f"not ({hour(NINE, TEN)})"
+    before = warehouse.digest()
+    versions = f"select event_id, xmin::text from marts.conversions where {outside} order by 1, 2"
+    untouched, size = warehouse.rows(versions), warehouse.rows(f"select count(*) from marts.conversions where {inside}")
+    warehouse.dbt.build_hours(NINE, TEN)
+    assert warehouse.digest() == before
+    assert warehouse.rows(versions) == untouched
+    assert warehouse.rows(f"select count(*) from marts.conversions where {inside}") == size
+    assert size[0][0]
+
+
+def test_the_first_landing_of_a_conversion_wins(warehouse: Warehouse) -> None:
+    before = warehouse.digest()
+    warehouse.run(
+        f"""
+        -- an order and a pixel event again, a copy of the order within one load, and a new order twice in one load
+        insert into raw.orders select * from raw.orders where order_id = 'o7';
+        insert into raw.orders (order_id, channel, status, total, currency, created_at, _loaded_at)
+        select order_id, channel, 'placed', 1, 'USD', created_at, '{THIRTEEN}' from raw.orders where order_id = 'o8';
+        insert into raw.orders (order_id, channel, status, total, currency, created_at, _loaded_at)
+        select 'late', 'web', 'paid', 5, 'USD', '2026-02-01T00:00:00Z', '{THIRTEEN}' from generate_series(1, 2);
+        insert into raw.web_events (event_id, event_name, anonymous_id, occurred_at, _loaded_at)
+        select event_id, event_name, anonymous_id, occurred_at, '{THIRTEEN}' from raw.web_events where event_id = 'w4-2';
+        -- the pixel tells of an order of an hour long built
+        insert into raw.web_events (event_id, event_name, properties, occurred_at, _loaded_at)
+        values ('too-late', 'purchase', '{{"order_id": "o2"}}', '2026-03-01T08:02:00Z', '{THIRTEEN}');
+        """
+    )
+    warehouse.dbt.build_hours(THIRTEEN, FOURTEEN)
+    landed = f"select event_id, event_time < recorded_at from marts.conversions where {hour(THIRTEEN, FOURTEEN)}"
+    assert warehouse.rows(landed) == [("order-late", True)]
+    assert warehouse.digest(f"not ({hour(THIRTEEN, FOURTEEN)})") == before
+
+    warehouse.dbt.build_hours(EIGHT, NINE)
+    assert warehouse.digest(f"not ({hour(THIRTEEN, FOURTEEN)})") == before
+
+
+def test_without_hours_the_build_goes_on_from_the_newest(warehouse: Warehouse) -> None:
+    newest = warehouse.rows("select date_trunc('hour', max(recorded_at)) from marts.conversions")[0][0]
+    before = warehouse.digest(f"recorded_at < '{newest}'")
+    warehouse.run(
+        f"""
+        insert into raw.orders (order_id, channel, status, total, currency, created_at, _loaded_at)
+        select order_id, 'web', 'paid', 5, 'USD', landed, landed
+        from (values
+            ('early', timestamptz '{ELEVEN}'),
+            ('newest', timestamptz '{newest}' + interval '10 minutes'),
+            ('next', timestamptz '{newest}' + interval '90 minutes')
+        ) as orders (order_id, landed)
+        """
+    )
+    new = "select transaction_id from marts.conversions where transaction_id in ('early', 'next', 'newest') order by 1"
+    warehouse.dbt.build_hours()
+    assert warehouse.rows(new) == [("newest",), ("next",)]
+    assert warehouse.digest(f"recorded_at < '{newest}'") == before
+
+    warehouse.dbt.build_hours(ELEVEN, TWELVE)
+    assert warehouse.rows(new) == [("early",), ("newest",), ("next",)]
+
+
+def test_a_model_that_breaks_the_contract_is_refused(
+    warehouse: Warehouse, changed_project: Callable[[str, str, str], Path]
+) -> None:
+    before = warehouse.digest()
+    project = changed_project("models/marts/conversions.sql", "events.coupon,", "42 as coupon,")
+    hours = f'{{start: "{NINE}", end: "{TEN}"}}'
+    done = warehouse.dbt("run", "--select", "conversions", "--vars", hours, project=project)
+    assert done.returncode == 1
+    assert "This model has an enforced contract that failed." in done.stdout
+    assert "coupon" in done.stdout
+    assert warehouse.digest() == before
+
+
+def test_a_full_refresh_of_some_hours_is_refused(warehouse: Warehouse) -> None:
+    before = warehouse.digest()
+    done = warehouse.dbt("run", "--select", "conversions", "--full-refresh", "--vars", f'{{start: "{NINE}"}}')
+    assert done.returncode != 0
+    assert "leave out the vars start and end" in done.stdout
+    assert warehouse.digest() == before
