@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from capi_pipeline.settings import settings
 from capi_pipeline.steps import key_of
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -17,10 +19,11 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class Step:
-    """How one step of a run ended; `words` say why it failed."""
+    """How one step of a run ended, after how many seconds; `words` say why it failed."""
 
     name: str
     ok: bool
+    seconds: float
     words: str = ""
 
 
@@ -56,7 +59,7 @@ def run(
     tags = {}
     if hour and until:
         tags = {"dagster/asset_partition_range_start": key_of(hour), "dagster/asset_partition_range_end": key_of(until)}
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance, _words_of_dbt_aside():
         result = (
             definitions()
             .resolve_job_def(job)
@@ -71,11 +74,21 @@ def run(
         )
     steps = []
     for event in result.all_events:
+        name = str(event.step_key)
         if event.is_step_success:
-            steps.append(Step(str(event.step_key), True))
+            steps.append(Step(name, True, event.step_success_data.duration_ms / 1000))
         elif event.is_step_failure:
-            steps.append(Step(str(event.step_key), False, _words(event)))
+            steps.append(Step(name, False, 0.0, _words(event)))
     return Outcome(result.run_id, result.success, steps)
+
+
+@contextmanager
+def _words_of_dbt_aside() -> Iterator[None]:
+    """dbt talks on standard output, which belongs to this command's own result. Its words go to a log."""
+    path = settings().home / "logs" / "runs.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log, redirect_stdout(log):
+        yield
 
 
 def _words(event: dg.DagsterEvent) -> str:
