@@ -47,7 +47,7 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
             _add(seconds, run(f"destination_{name}", hour))
             bar.advance(task)
         task = bar.add_task("asking for verdicts", total=1)
-        run("verdicts", config={"ops": {"verdicts": {"config": {"everything": True}}}})
+        run("ask_verdicts", config={"ops": {"verdicts": {"config": {"everything": True}}}})
         bar.advance(task)
     rows = {row.destination: row for row in queries.summaries(ledger, hours[0])}
     counts = requests.get(f"{sandbox}/_sandbox/counts", timeout=30).json()
@@ -57,21 +57,13 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
     if as_json:
         dump({"destinations": report, "sent_now": new, "seconds": round(took, 1), "hours": [key_of(h) for h in hours]})
     else:
-        columns = (
-            "destination",
-            "accepted",
-            "pending",
-            "rejected",
-            "withheld",
-            "held",
-            "retried",
-            "counted twice",
-            "seconds",
-        )
-        body = [[row[column] for column in columns] for row in report]
-        out.print(
-            table(f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC", columns, body, text=("withheld",))
-        )
+        counted = ("accepted", "pending", "rejected", "withheld", "held", "retried", "counted twice", "seconds")
+        body = [[row["destination"], *(_total(row[name]) for name in counted)] for row in report]
+        heads = ("destination", "accepted", "pending", "rejected", "withheld", "held", "retried", "twice", "seconds")
+        out.print(table(f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC", heads, body))
+        reasons = sorted({reason for row in report for reason in row["withheld"]})
+        why = [[reason, *(row["withheld"].get(reason, 0) for row in report)] for reason in reasons]
+        out.print(table("Withheld, by reason", ("reason", *(row["destination"] for row in report)), why))
         out.print(f"{new:,} events sent now; {took:.0f} s. Look at it: `make up`, then http://127.0.0.1:3000")
     left = sum(row["left"] for row in report)
     twice = sum(row["counted twice"] for row in report)
@@ -186,6 +178,10 @@ def _row(
         "left": row.retry,
         "seconds": round(seconds[config.name], 1),
     }
+
+
+def _total(value: Any) -> Any:
+    return sum(value.values()) if isinstance(value, dict) else value
 
 
 def _sent(sandbox: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -30,7 +31,9 @@ def progress() -> Progress:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], text: Iterable[str] = ()) -> Table:
     """A table; numbers are right-aligned, columns named in `text` stay left."""
     left = {columns[0], *text}
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(
+        title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
     for column in columns:
         made.add_column(column, justify="left" if column in left else "right")
     for row in rows:

@@ -7,43 +7,13 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# European Economic Area, United Kingdom and Switzerland: advertising needs a yes beforehand.
-OPT_IN_COUNTRIES = frozenset(
-    [
-        "AT",
-        "BE",
-        "BG",
-        "HR",
-        "CY",
-        "CZ",
-        "DK",
-        "EE",
-        "FI",
-        "FR",
-        "DE",
-        "GR",
-        "HU",
-        "IE",
-        "IT",
-        "LV",
-        "LT",
-        "LU",
-        "MT",
-        "NL",
-        "PL",
-        "PT",
-        "RO",
-        "SK",
-        "SI",
-        "ES",
-        "SE",
-        "IS",
-        "LI",
-        "NO",
-        "GB",
-        "CH",
-    ]
-)
+# European Economic Area, United Kingdom and Switzerland: advertising needs a yes beforehand. The last line holds the parts
+# of the European Union with a code of their own: Åland, the French overseas departments and Saint-Martin.
+OPT_IN_COUNTRIES = frozenset([
+    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT", "LV", "LT", "LU", "MT", "NL",
+    "PL", "PT", "RO", "SK", "SI", "ES", "SE", "IS", "LI", "NO", "GB", "CH",
+    "AX", "GF", "GP", "MF", "MQ", "RE", "YT",
+])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,7 +31,9 @@ def decide(batch: pa.RecordBatch, policy: ConsentPolicy) -> pa.Array:
     granted = pc.and_(_is(storage, "granted"), _is(user_data, "granted"))
     country = pc.coalesce(batch["privacy_country"], batch["country"])
     opt_in = pc.fill_null(
-        pc.if_else(pc.is_valid(country), pc.is_in(country, pa.array(sorted(policy.opt_in_countries))), None),
+        pc.if_else(
+            pc.is_valid(country), pc.is_in(country, pa.array(sorted(policy.opt_in_countries), pa.string())), None
+        ),
         policy.opt_in_if_unknown,
     )
     unknown = pc.and_(pc.invert(granted), opt_in)

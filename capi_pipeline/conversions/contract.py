@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +22,24 @@ EVENT_NAMES = (
 )  # fmt: skip
 ACTION_SOURCES = (
     "website", "app", "physical_store", "phone_call", "chat", "email", "system_generated", "other",
+)  # fmt: skip
+
+# ISO 3166-1 alpha-2, and XK (Kosovo), which everyone uses.
+COUNTRIES = (
+    "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ", "BA", "BB", "BD",
+    "BE", "BF", "BG", "BH", "BI", "BJ", "BL", "BM", "BN", "BO", "BQ", "BR", "BS", "BT", "BV", "BW", "BY", "BZ", "CA",
+    "CC", "CD", "CF", "CG", "CH", "CI", "CK", "CL", "CM", "CN", "CO", "CR", "CU", "CV", "CW", "CX", "CY", "CZ", "DE",
+    "DJ", "DK", "DM", "DO", "DZ", "EC", "EE", "EG", "EH", "ER", "ES", "ET", "FI", "FJ", "FK", "FM", "FO", "FR", "GA",
+    "GB", "GD", "GE", "GF", "GG", "GH", "GI", "GL", "GM", "GN", "GP", "GQ", "GR", "GS", "GT", "GU", "GW", "GY", "HK",
+    "HM", "HN", "HR", "HT", "HU", "ID", "IE", "IL", "IM", "IN", "IO", "IQ", "IR", "IS", "IT", "JE", "JM", "JO", "JP",
+    "KE", "KG", "KH", "KI", "KM", "KN", "KP", "KR", "KW", "KY", "KZ", "LA", "LB", "LC", "LI", "LK", "LR", "LS", "LT",
+    "LU", "LV", "LY", "MA", "MC", "MD", "ME", "MF", "MG", "MH", "MK", "ML", "MM", "MN", "MO", "MP", "MQ", "MR", "MS",
+    "MT", "MU", "MV", "MW", "MX", "MY", "MZ", "NA", "NC", "NE", "NF", "NG", "NI", "NL", "NO", "NP", "NR", "NU", "NZ",
+    "OM", "PA", "PE", "PF", "PG", "PH", "PK", "PL", "PM", "PN", "PR", "PS", "PT", "PW", "PY", "QA", "RE", "RO", "RS",
+    "RU", "RW", "SA", "SB", "SC", "SD", "SE", "SG", "SH", "SI", "SJ", "SK", "SL", "SM", "SN", "SO", "SR", "SS", "ST",
+    "SV", "SX", "SY", "SZ", "TC", "TD", "TF", "TG", "TH", "TJ", "TK", "TL", "TM", "TN", "TO", "TR", "TT", "TV", "TW",
+    "TZ", "UA", "UG", "UM", "US", "UY", "UZ", "VA", "VC", "VE", "VG", "VI", "VN", "VU", "WF", "WS", "XK", "YE", "YT",
+    "ZA", "ZM", "ZW",
 )  # fmt: skip
 
 
@@ -135,6 +155,51 @@ def check(batch: pa.RecordBatch, window: Window) -> None:
             )
 
 
+_EMPTY = (None, "{}", "[]")
+
+
+def _fits(text: str, fits: Callable[[Any], bool]) -> bool:
+    try:
+        return fits(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(item is None or isinstance(item, str) for item in value)
+
+
+def _is_items(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _is_clicks(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        click is None or (isinstance(click, dict) and _is_time(click.get("clicked_at"))) for click in value.values()
+    )
+
+
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return value is None
+    try:
+        return bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+_SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "contents": (" of objects", _is_items),
+    "emails": (" of text", _is_texts),
+    "phones": (" of text", _is_texts),
+    "click_ids": (" of objects with `value` and `clicked_at` (ISO 8601)", _is_clicks),
+}
+
+
 def _rules(batch: pa.RecordBatch, window: Window) -> Iterator[tuple[str, str, pa.Array]]:
     """Each rule as (column, the rule in words, which rows break it)."""
 
@@ -160,12 +225,20 @@ def _rules(batch: pa.RecordBatch, window: Window) -> Iterator[tuple[str, str, pa
                 pc.and_(pc.is_valid(values), pc.invert(pc.match_substring_regex(values, column.pattern))),
             )
         if column.kind in (Kind.OBJECT, Kind.ARRAY):
-            brackets = r"(?s)^\s*\{.*\}\s*$" if column.kind is Kind.OBJECT else r"(?s)^\s*\[.*\]\s*$"
-            yield (
-                column.name,
-                f"it is a {column.kind}, or null",
-                pc.and_(pc.is_valid(values), pc.invert(pc.match_substring_regex(values, brackets))),
-            )
+            words, fits = _SHAPES.get(column.name, ("", _is_object))
+            documents = values.to_pylist()
+            misfits = [text not in _EMPTY and not _fits(text, fits) for text in documents]
+            yield column.name, f"it is a {column.kind}{words}, or null", pa.array(misfits, pa.bool_())
+    for country in (
+        "country",
+        "privacy_country",
+    ):  # another spelling would slip through consent and spoil phone numbers
+        unknown = pc.invert(pc.is_in(batch[country], pa.array(COUNTRIES)))
+        yield (
+            country,
+            "it is an ISO 3166-1 alpha-2 code (the United Kingdom is GB), or null",
+            pc.and_(pc.is_valid(batch[country]), unknown),
+        )
     name = batch["event_name"]
     yield "custom_event_name", "`custom` needs it", pc.and_(pc.equal(name, "custom"), empty("custom_event_name"))
     for needed in ("original_event_id", "original_event_time"):

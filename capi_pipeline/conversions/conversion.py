@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -90,6 +90,17 @@ class Conversion:
         return self.custom_event_name or self.event_name if self.event_name == "custom" else self.event_name
 
     @property
+    def original_event_name(self) -> str:
+        """Of a refund: the name of the conversion that it adjusts."""
+        return str(self.properties.get("original_event_name") or "purchase")
+
+    @property
+    def advertising_id(self) -> str | None:
+        """The device's advertising id; all zeros mean that the person limited ad tracking, so it names nobody."""
+        known = str(self.device.get("advertising_id") or "").strip()
+        return known if known.strip("0-") else None
+
+    @property
     def jurisdiction(self) -> tuple[str | None, str | None]:
         """Country and region where the privacy choice was made."""
         if self.privacy_country:
@@ -116,11 +127,71 @@ def _python(batch: pa.RecordBatch, name: str, kind: Kind) -> list[Any]:
     if kind is Kind.AMOUNT:
         # Through text: Arrow's direct cast scales by a power of ten and leaves 99.99000000000001.
         return [None if x is None else number(x) for x in column.cast(pa.string()).cast(pa.float64()).to_pylist()]
-    if kind is Kind.OBJECT:
-        return [orjson.loads(text) if text and text != "{}" else {} for text in column.to_pylist()]
-    if kind is Kind.ARRAY:
-        return [orjson.loads(text) if text and text != "[]" else [] for text in column.to_pylist()]
+    if kind in (Kind.OBJECT, Kind.ARRAY):
+        tidy = _TIDY.get(name, dict)
+        empty: Any = {} if kind is Kind.OBJECT else []
+        return [
+            tidy(orjson.loads(text)) if text and text not in ("{}", "[]") else empty.copy()
+            for text in column.to_pylist()
+        ]
     return list(column.to_pylist())
+
+
+# JSON has no column types, and a shop's product ids may well be numbers there. One wrong type refuses a whole request at
+# some platforms, so each member gets its own type here, once, and what has none is left out.
+
+
+def _items(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            **{key: _text(item.get(key)) for key in ("id", "name", "category", "brand", "variant")},
+            "quantity": _whole(item.get("quantity")),
+            "price": _number(item.get("price")),
+        }
+        for item in contents
+    ]
+
+
+def _clicks(clicks: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {key: {**click, "value": _text(click.get("value"))} for key, click in clicks.items() if click}
+
+
+def _texts(members: dict[str, Any]) -> dict[str, str]:
+    return {key: text for key, value in members.items() if (text := _text(value))}
+
+
+def _device(device: dict[str, Any]) -> dict[str, Any]:
+    sizes = {key: _whole(device.get(key)) for key in ("screen_width", "screen_height")}
+    return {**_texts(device), **sizes}
+
+
+_TIDY: dict[str, Callable[[Any], Any]] = {
+    "contents": _items,
+    "click_ids": _clicks,
+    "browser_ids": _texts,
+    "device": _device,
+}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _number(value: Any) -> Amount | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        amount = float(value)
+    except ValueError:
+        return None
+    return number(amount) if abs(amount) < 1e15 else None  # neither infinite nor not a number
+
+
+def _whole(value: Any) -> int | None:
+    amount = _number(value)
+    return amount if isinstance(amount, int) else None
 
 
 def number(amount: float) -> Amount:

@@ -127,7 +127,7 @@ class phone:
 
 # --- name ---------------------------------------------------------------------------------------------------------
 
-_TITLE = re.compile(r"^(?:mr|mrs|ms|dr)\.?\s+")
+_TITLE = re.compile(r"^(?:mr|mrs|ms|dr)(?:\.$|\.?\s+)")
 _SUFFIX = re.compile(r"[\s,]+(?:jr|sr|2nd|3rd|ii|iii|iv|v|vi|cpa|dc|dds|vm|jd|md|phd)\.?$")
 
 
@@ -190,7 +190,8 @@ class gender:
 
 _US_STATES = {
     "alabama": "al", "alaska": "ak", "arizona": "az", "arkansas": "ar", "california": "ca", "colorado": "co",
-    "connecticut": "ct", "delaware": "de", "districtofcolumbia": "dc", "florida": "fl", "georgia": "ga", "hawaii": "hi",
+    "connecticut": "ct", "delaware": "de", "districtofcolumbia": "dc", "washingtondc": "dc",
+    "florida": "fl", "georgia": "ga", "hawaii": "hi",
     "idaho": "id", "illinois": "il", "indiana": "in", "iowa": "ia", "kansas": "ks", "kentucky": "ky", "louisiana": "la",
     "maine": "me", "maryland": "md", "massachusetts": "ma", "michigan": "mi", "minnesota": "mn", "mississippi": "ms",
     "missouri": "mo", "montana": "mt", "nebraska": "ne", "nevada": "nv", "newhampshire": "nh", "newjersey": "nj",
@@ -216,8 +217,11 @@ def _no_marks(value: str, _: str | None) -> str | None:
 
 
 def _region_code(value: str, country: str | None) -> str | None:
+    known = SUBDIVISIONS.get(country or "", {})
+    if known:  # ISO 3166-2 writes the country before it: US-CA
+        value = re.sub(f"^{country}-", "", value, flags=re.IGNORECASE)
     letters = _letters_only(value)
-    return SUBDIVISIONS.get(country or "", {}).get(letters, letters)
+    return known.get(letters, letters)
 
 
 def _postal_meta(value: str, country: str | None) -> str | None:
@@ -232,7 +236,7 @@ def _postal_compact(value: str, _: str | None) -> str | None:
 def _postal_google(value: str, country: str | None) -> str | None:
     if country != "US":
         return value
-    found = re.fullmatch(r"(\d{5})(?:-?(\d{4}))?", value)
+    found = re.fullmatch(r"([0-9]{5})(?:[ -]?([0-9]{4}))?", value)
     return found and (found[1] if not found[2] else f"{found[1]}-{found[2]}")
 
 

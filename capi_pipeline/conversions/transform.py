@@ -22,8 +22,11 @@ from capi_pipeline.errors import ContractError
 _KINDS = {column.name: column.kind for column in COLUMNS}
 # An e-mail address or a phone number in a query string (`?email=…`) is an identifier that nobody meant to send.
 _PERSONAL_PARAMETER = re.compile(
-    r"([?&#;])[^=&#;?]*=(?:[^&#;]*(?:@|%40)[^&#;]*|(?:\+|%2[bB])\d[\d\s().\-+]{6,})(?=[&#;]|$)", re.ASCII
+    r"([?&#;])[^=&#;?]*=(?:[^&#;]*(?:@|%(?:25)*40)[^&#;]*|(?:\+|%2[bB])\d[\d\s().\-+]{6,})(?=[&#;]|$)", re.ASCII
 )
+# The same without a name: in the path, or as the whole query.
+_PERSONAL_PART = re.compile(r"[^/?#&=;\s]+(?:@|%(?:25)*40)[^/?#&=;\s]+\.[^/?#&=;\s]+")
+_SITE = re.compile(r"(?:[^/?#]*//[^/?#]*)?")
 _PERSONAL_TEXT = r"[^\s@]+@[^\s@]+\.[^\s@]+"
 
 
@@ -51,7 +54,7 @@ def transform(batch: pa.RecordBatch, recipes: Sequence[Recipe], policy: consent.
 def _scrubbed(batch: pa.RecordBatch, name: str) -> pa.Array:
     values = batch[name]
     if name in ("source_url", "referrer_url"):
-        suspicious = pc.fill_null(pc.match_substring_regex(values, "@|%40|[=](\\+|%2[bB])[0-9]"), False)
+        suspicious = pc.fill_null(pc.match_substring_regex(values, "@|%(25)*40|[=](\\+|%2[bB])[0-9]"), False)
         if pc.any(suspicious).as_py():
             texts = values.to_pylist()
             for row in pc.indices_nonzero(suspicious).to_pylist():
@@ -64,9 +67,11 @@ def _scrubbed(batch: pa.RecordBatch, name: str) -> pa.Array:
 
 
 def scrub_url(url: str) -> str:
-    """The URL without query parameters whose value is an e-mail address or an international phone number."""
-    cleaned = _PERSONAL_PARAMETER.sub(r"\1", url)
-    return re.sub(r"([?&;])[&;]+", r"\1", cleaned).rstrip("?&;#")
+    """The URL without query parameters whose value is an e-mail address or an international phone number, and without
+    e-mail addresses in its path."""
+    site = _SITE.match(url)[0]  # type: ignore[index]  # matches any text
+    cleaned = _PERSONAL_PART.sub("", _PERSONAL_PARAMETER.sub(r"\1", url[len(site) :]))
+    return site + re.sub(r"([?&;])[&;]+", r"\1", cleaned).rstrip("?&;#")
 
 
 class _Source:

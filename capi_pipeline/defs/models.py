@@ -122,7 +122,22 @@ def defs(chosen: Settings) -> dg.Definitions:
             if not run.is_successful():
                 raise dg.Failure(description=f"dbt could not build this hour. {_why(run)}", allow_retries=False)
 
-    return dg.Definitions(assets=[models])
+    return dg.Definitions(assets=[models, *_sources_of(manifest(project))])
+
+
+def _sources_of(path: Path) -> list[dg.AssetSpec]:
+    """The raw tables, so that lineage begins where the data does."""
+    sources = json.loads(path.read_text("utf-8"))["sources"].values()
+    return [
+        dg.AssetSpec(
+            dg.AssetKey(["raw", source["name"]]),
+            group_name="raw",
+            description=source["description"] or None,
+            kinds={"table"},
+            metadata={"dagster/table_name": f"{source['schema']}.{source['identifier']}"},
+        )
+        for source in sources
+    ]
 
 
 def _why(run: Any) -> str:

@@ -61,6 +61,6 @@ def defs(destinations: list[DestinationConfig]) -> dg.Definitions:
         return dg.MaterializeResult(metadata=metadata)
 
     job = dg.define_asset_job(
-        "verdicts", selection=dg.AssetSelection.assets(verdicts), description=verdicts.op.description
+        "ask_verdicts", selection=dg.AssetSelection.assets(verdicts), description=verdicts.op.description
     )
     return dg.Definitions(assets=[verdicts], jobs=[job])

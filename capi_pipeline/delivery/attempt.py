@@ -12,11 +12,11 @@ from typing import Any
 from capi_pipeline.delivery.http import NotSent, Send, Unanswered
 from capi_pipeline.delivery.ledger import Held, Item, Settlement
 from capi_pipeline.delivery.pace import Pace, backoff
-from capi_pipeline.delivery.redaction import Redactor
+from capi_pipeline.delivery.redaction import Redactor, clean
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
-from capi_pipeline.platforms.base import Kind, Outcome, Platform, State, Verdict
+from capi_pipeline.platforms.base import Kind, Outcome, Platform, Response, State, Verdict
 
 Member = tuple[Item, Any]
 ALL_REFUSED = 25  # events refused one by one, and none accepted: then it is not the events
@@ -54,20 +54,27 @@ class Attempts:
 
     def deliver(self, group: Hashable, members: Sequence[Member]) -> None:
         """Send these claimed events and settle each. Never raises for what a platform does; `report.error` tells."""
+        left: list[Sequence[Member]] = [members]
+        while left:
+            left.extend(reversed(self._deliver(group, left.pop())))
+
+    def _deliver(self, group: Hashable, members: Sequence[Member]) -> list[Sequence[Member]]:
+        """Send one request; the parts in which its events are to be sent again, if they were refused together."""
         try:
             verdict, unknown = self._exchange(group, members)
         except Stopped as stopped:
             self._left(members, *stopped.args)
-            return
+            return []
+        if verdict.kind is Kind.REFUSED:
+            return self._isolate(members, verdict)
         if verdict.kind is Kind.SETTLED:
-            self._record(members, verdict.outcomes, verdict.trace_id)
-        elif verdict.kind is Kind.REFUSED:
-            self._isolate(group, members, verdict)
+            self._record(members, verdict.outcomes, verdict.trace_id, unknown)
         elif unknown and self.platform.deduplication.window is None:
-            self._held(members, verdict.code, self.redact(verdict.message))
+            self._held(members, verdict.code, verdict.message)
         else:
             later = self.now() + verdict.wait if verdict.wait else None
-            self._left(members, verdict.code, self.redact(verdict.message), unknown, later)
+            self._left(members, verdict.code, verdict.message, unknown, later)
+        return []
 
     def _exchange(self, group: Hashable, members: Sequence[Member]) -> tuple[Verdict, bool]:
         """The last verdict on these events, and whether an earlier or this attempt may have stored them."""
@@ -79,7 +86,7 @@ class Attempts:
             self.pace.turn()
             if self.stop.is_set():
                 raise Stopped("", "not sent: the run had to stop first", unknown)
-            token = self._token()
+            token = self._token(unknown)
             verdict = self._once(self.platform.authorize(request, token), count, again=attempt > 1)
             unknown = unknown or verdict.maybe_stored
             if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
@@ -94,6 +101,7 @@ class Attempts:
                 self._end(self._configuration_error(verdict))
                 return verdict, unknown
             if verdict.maybe_stored and self.platform.deduplication.window is None:
+                self._exhausted(verdict, attempt, left=False)
                 return verdict, unknown
             delay = verdict.wait.total_seconds() if verdict.wait else backoff(attempt)
             if verdict.kind is Kind.RATE_LIMITED:
@@ -114,19 +122,29 @@ class Attempts:
             self.report.request(self.monotonic() - started, 0, again)
             return Verdict(Kind.TRANSIENT, maybe_stored=True, code="no_answer", message=str(error))
         self.report.request(exchange.seconds, exchange.bytes, again)
-        verdict = self.platform.read(exchange.response, count)
-        if verdict.kind is Kind.SETTLED and len(verdict.outcomes) != count:
-            return Verdict(
-                Kind.TRANSIENT, maybe_stored=True, code="outcomes", message="the answer names another number of events"
-            )
+        return self._read(exchange.response, count)
+
+    def _read(self, response: Response, count: int) -> Verdict:
+        def surprising(code: str, message: str) -> Verdict:
+            return Verdict(Kind.TRANSIENT, maybe_stored=True, code=code, message=message)
+
+        try:
+            verdict = self.platform.read(response, count)
+        except Exception as error:
+            return surprising("unreadable", f"an answer that cannot be read ({type(error).__name__})")
+        if verdict.kind is Kind.SETTLED:
+            if len(verdict.outcomes) != count:
+                return surprising("outcomes", "the answer names another number of events")
+            if not verdict.trace_id and any(outcome.state is State.PENDING for outcome in verdict.outcomes):
+                return surprising("no_trace", "the answer names no request to ask about later")
         return verdict
 
-    def _token(self) -> str:
+    def _token(self, unknown: bool) -> str:
         try:
             return self.tokens.current()
         except CapiError as error:
             self._end(error)
-            raise Stopped("token", error.message) from None
+            raise Stopped("token", error.message, unknown) from None
 
     def _renewed(self, token: str) -> bool:
         try:
@@ -137,42 +155,49 @@ class Attempts:
 
     # isolation of bad events
 
-    def _isolate(self, group: Hashable, members: Sequence[Member], verdict: Verdict) -> None:
+    def _isolate(self, members: Sequence[Member], verdict: Verdict) -> list[Sequence[Member]]:
         """Nothing was stored because of some events: name them by the answer, else halve until each stands alone."""
         culprits = {index: outcome for index, outcome in verdict.culprits.items() if 0 <= index < len(members)}
-        if culprits:
-            self._record([members[i] for i in culprits], list(culprits.values()), verdict.trace_id)
-            rest = [member for i, member in enumerate(members) if i not in culprits]
-            if rest:
-                self.deliver(group, rest)
-        elif len(members) == 1:
-            self._isolated += 1
-            if self._isolated >= ALL_REFUSED and not self._accepted:
-                self._end(self._configuration_error(verdict))
-            self._record(members, [Outcome(State.REJECTED, verdict.code, verdict.message)], verdict.trace_id)
-        else:
+        if not culprits and len(members) > 1:
             middle = len(members) // 2
-            self.deliver(group, members[:middle])
-            self.deliver(group, members[middle:])
+            return [members[:middle], members[middle:]]
+        self._refused(verdict)
+        if not culprits:
+            self._record(members, [Outcome(State.REJECTED, verdict.code, verdict.message)], verdict.trace_id)
+            return []
+        self._record([members[i] for i in culprits], list(culprits.values()), verdict.trace_id)
+        rest = [member for i, member in enumerate(members) if i not in culprits]
+        return [rest] if rest else []
+
+    def _refused(self, verdict: Verdict) -> None:
+        with self._mutex:
+            self._isolated += 1
+            hopeless = self._isolated >= ALL_REFUSED and not self._accepted
+        if hopeless:
+            self._end(self._configuration_error(verdict))
 
     # recording
 
-    def _record(self, members: Sequence[Member], outcomes: Sequence[Outcome], trace_id: str) -> None:
+    def _record(
+        self, members: Sequence[Member], outcomes: Sequence[Outcome], trace_id: str, unknown: bool = False
+    ) -> None:
         settlements = []
+        trace_id = clean(trace_id)
         for position, ((item, _), outcome) in enumerate(zip(members, outcomes, strict=True)):
-            code, words = outcome.code, self.redact(outcome.message)
+            code, words = self.redact(outcome.code), self.redact(outcome.message)
             narrow = outcome.state is State.RETRY and code == NARROW
             settlements.append(
                 Settlement(
                     item.key, outcome.state, code=code or None, message=words or None, trace_id=trace_id or None,
-                    position=position,
+                    position=position, unknown=unknown and outcome.state is State.RETRY,
                     not_before=self.now() + outcome.wait if outcome.wait else None,
                     at_most=max(1, len(members) // 2) if narrow else None,
                 )
             )  # fmt: skip
             if outcome.state is State.REJECTED:
                 self.report.rejection(code, words)
-        self._accepted += sum(outcome.state in (State.ACCEPTED, State.PENDING) for outcome in outcomes)
+        with self._mutex:
+            self._accepted += sum(outcome.state in (State.ACCEPTED, State.PENDING) for outcome in outcomes)
         self.settle(settlements)
         now = self.now().timestamp()
         for (item, _), outcome in zip(members, outcomes, strict=True):
@@ -188,6 +213,7 @@ class Attempts:
         not_before: datetime | None = None,
     ) -> None:
         """For a rerun."""
+        code, words = self.redact(code), self.redact(words)
         self.settle(
             [
                 Settlement(
@@ -201,6 +227,7 @@ class Attempts:
 
     def _held(self, members: Sequence[Member], code: str, words: str) -> None:
         """For a person: the platform may have them, and would count a repetition."""
+        code, words = self.redact(code), self.redact(words)
         self.settle(
             [
                 Settlement(
@@ -218,8 +245,9 @@ class Attempts:
         with self._mutex:
             self._failures = 0
 
-    def _exhausted(self, verdict: Verdict, attempts: int) -> None:
-        """A request that stayed unanswered to the end of its patience. A few in a row mean that the platform is down."""
+    def _exhausted(self, verdict: Verdict, attempts: int, left: bool = True) -> None:
+        """A request that stayed unanswered to the end of its patience. A few in a row mean that the platform is down.
+        `left`: its events are for a rerun (else for a person)."""
         with self._mutex:
             self._failures += 1
             down = self._failures >= self.give_up_after or verdict.kind is Kind.RATE_LIMITED
@@ -231,7 +259,7 @@ class Attempts:
         )
         if down:
             self._end(error)
-        elif self.report.error is None:
+        elif left and self.report.error is None:
             self.report.error = error
 
     def _end(self, error: Exception) -> None:

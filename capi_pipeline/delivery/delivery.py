@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -58,6 +58,7 @@ class Delivery:
     concurrency: int | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     stop: threading.Event = field(default_factory=threading.Event)
+    monotonic: Callable[[], float] = time.monotonic
 
     def hour(self, hour: datetime, rows: Iterable[pa.RecordBatch], run_id: str) -> Report:
         """Send what is left of this hour's hashed conversions. Raises DeliveryError only if nothing could be begun;
@@ -81,18 +82,20 @@ class _Run:
         self.stop = delivery.stop
         self.refunds: list[Conversion] = []
         self.narrowed = 0
+        self.again = bool(delivery.ledger.counts(delivery.destination, self.hour))
         self.attempts = Attempts(
             delivery.destination,
             delivery.platform,
             delivery.send,
             delivery.tokens,
-            Pace(delivery.platform.limits.per_second, wait=self.stop.wait),
+            Pace(delivery.platform.limits.per_second, clock=delivery.monotonic, wait=self.stop.wait),
             report,
             delivery.redact,
             self.settle,
             delivery.patience,
             self.stop,
             delivery.now,
+            delivery.monotonic,
         )
 
     def settle(self, settlements: Sequence[Any]) -> None:
@@ -129,10 +132,16 @@ class _Run:
         mine = self.ledger.claim([item for _, members in wave for item, _ in members])
         for group, members in wave:
             claimed = [member for member in members if member[0].key in mine]
-            if len(claimed) < len(members):  # another hour has taken the same event since the look-up
-                self.report.skipped[Reason.DUPLICATE.value] += len(members) - len(claimed)
+            if len(claimed) < len(members):
+                self.missed([item.key for item, _ in members if item.key not in mine])
             if claimed:
                 self.attempts.deliver(group.value, claimed)
+
+    def missed(self, keys: Sequence[Key]) -> None:
+        """Events that could not be claimed: another hour has taken them since the look-up (or another run of this hour,
+        after a lost connection, which then speaks for them)."""
+        rows = self.ledger.states(keys)
+        self.report.skip(Reason.DUPLICATE.value, sum(rows[key].hour != self.hour for key in keys if key in rows))
 
     def defer(self, items: Sequence[Item]) -> None:
         self.ledger.keep(items, [(State.RETRY, "", "not sent: the run had to stop first")] * len(items))
@@ -147,8 +156,8 @@ class _Run:
         self.report.rows += batch.num_rows
         for conversion in conversions(batch):
             reason = self.delivery.select(conversion)
-            if reason is not None:
-                self.report.skipped[reason.value] += 1
+            if reason is not None and not self.again:
+                self.report.skip(reason.value)
             elif self.platform.restates and conversion.event_name == "refund":
                 self.refunds.append(conversion)
             else:
@@ -157,21 +166,27 @@ class _Run:
     def chunk(self, chunk: list[Conversion]) -> Iterator[Ready]:
         now = self.delivery.now()
         known = self.ledger.states([(c.event_name, c.event_id) for c in chunk])
-        blocked = self.adjustments(chunk) if self.platform.restates else {}
+        blocked = self.adjustments(chunk, known) if self.platform.restates else {}
         kept: list[tuple[Item, tuple[State, str, str]]] = []
         late: list[Item] = []
         ready: list[Ready] = []
         for c in chunk:
             row = known.get((c.event_name, c.event_id))
+            unselected = self.delivery.select(c) if self.again else None
+            if unselected and row is None:
+                self.report.skip(unselected.value)
+                continue
             step, held = decide(row, self.hour, self.platform.deduplication, self.delivery.on_unknown, now)
             since = row.unknown_since if row else None
             item = Item(c.event_name, c.event_id, c.event_time, c.recorded_at, c.original_event_id, unknown_since=since)
             if step is Step.FOREIGN:
-                self.report.skipped[Reason.DUPLICATE.value] += 1
+                self.report.skip(Reason.DUPLICATE.value)
             elif step is Step.HOLD and held:
                 kept.append((item, (State.HELD, held.value, _HELD_WORDS[held])))
             elif step is Step.SEND:
                 try:
+                    if unselected:  # it was selected when the ledger first heard of it
+                        raise Withhold(unselected)
                     match blocked.get(item.key):
                         case Reason() as reason:
                             raise Withhold(reason)
@@ -210,7 +225,7 @@ class _Run:
         self.narrowed += 1
         return Group(group, (row.at_most, self.narrowed // row.at_most))
 
-    def adjustments(self, chunk: Sequence[Conversion]) -> dict[Key, Reason | State]:
+    def adjustments(self, chunk: Sequence[Conversion], known: Mapping[Key, Row]) -> dict[Key, Reason | State]:
         """Refunds that must not go out as a new total: of a conversion that the platform does not have, or older than
         one that it already has (its total would overwrite the newer one); and those whose conversion is undecided."""
         refunds = [c for c in chunk if c.event_name == "refund" and c.original_event_id]
@@ -221,8 +236,11 @@ class _Run:
         originals = self.ledger.states([(names[id_], id_) for id_ in ids])
         latest = {id_: round(when.timestamp() * 1e6) for id_, when in self.ledger.later_adjustments(list(ids)).items()}
         for c in refunds:
-            id_ = str(c.original_event_id)
-            latest[id_] = max(latest.get(id_, 0), c.event_time)
+            row = known.get((c.event_name, c.event_id))
+            refused = row is not None and (row.state is State.REJECTED or row.hour != self.hour)
+            if not (c.withhold or refused or self.delivery.select(c)):  # the others will never be there
+                id_ = str(c.original_event_id)
+                latest[id_] = max(latest.get(id_, 0), c.event_time)
         out: dict[Key, Reason | State] = {}
         for c in refunds:
             id_ = str(c.original_event_id)
@@ -231,7 +249,7 @@ class _Run:
                 out[(c.event_name, c.event_id)] = original.state
             elif original is None or original.state not in (State.ACCEPTED, State.PENDING):
                 out[(c.event_name, c.event_id)] = Reason.ORIGINAL_NOT_SENT
-            elif c.event_time < latest[id_]:
+            elif c.event_time < latest.get(id_, 0):
                 out[(c.event_name, c.event_id)] = Reason.SUPERSEDED
         return out
 

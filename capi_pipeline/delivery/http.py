@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import NewConnectionError
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from capi_pipeline.platforms.base import Request, Response
 
@@ -47,18 +52,108 @@ class _NoAuth(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """On a redirect: credentials stay with their host, and none are taken out of a .netrc file."""
+        if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
+            prepared_request.headers.pop("Authorization", None)
+
+
+class _Journey:
+    """One request under way in this thread: whether anything of it has left, and its end when its time is over."""
+
+    here = threading.local()
+
+    def __init__(self, seconds: float) -> None:
+        self.left = self.over = False
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Journey:
+        _Journey.here.current = self
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._socket = None
+        _Journey.here.current = None
+
+    def watch(self, connection: socket.socket | None) -> None:
+        with self._lock:
+            self._socket = connection
+        if self.over:
+            self._end()
+
+    def _end(self) -> None:
+        # A platform can hold a connection open by one byte a second; the socket's own time limit never fires then.
+        with self._lock:
+            self.over = True
+            if self._socket is not None:
+                with suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # below TLS: wakes the thread that reads
+
+
+class _Observed(HTTPConnection):
+    """A connection that tells the journey of its thread how far it got."""
+
+    def connect(self) -> None:
+        journey = _Journey.here.current
+        before = journey.left
+        try:
+            super().connect()
+        finally:
+            journey.left = before  # what a proxy is told is not the request
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _Journey.here.current.left = True
+        _Journey.here.current.watch(self.sock)
+        super().send(data)
+
+
+class _ObservedTls(_Observed, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Observed
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _ObservedTls
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
 class Transport:
     """Pooled HTTP. `connect`, `read` and `total` are seconds; `total` also ends an answer that only drips."""
 
     def __init__(self, connections: int = 8, connect: float = 5.0, read: float = 30.0, total: float = 60.0) -> None:
-        # At debug level urllib3 logs addresses with their query, and some platforms take click ids there.
-        logging.getLogger("urllib3").setLevel(logging.INFO)
+        # urllib3 logs addresses with their query, and some platforms take click ids there.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._timeout, self._total = (connect, read), total
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["User-Agent"] = "capi-pipeline"
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=connections))
+            self._session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=connections))
 
     def __call__(self, request: Request) -> Exchange:
         """Send one request. Raises NotSent or Unanswered; every HTTP status is an answer."""
@@ -73,39 +168,26 @@ class Transport:
             for name, part in request.multipart.items()
         }
         started = time.monotonic()
-        try:
-            answer = self._session.request(
-                request.method,
-                request.url,
-                params=dict(request.params) or None,
-                data=data,
-                files=files or None,
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=request.follow_redirects,
-                auth=_NoAuth(),
-                stream=True,
-            )
-        except (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.MissingSchema,
-        ) as e:
-            raise NotSent(f"the address is not usable ({type(e).__name__})") from None
-        except requests.exceptions.ConnectTimeout:
-            raise NotSent(f"no connection within {self._timeout[0]:g} s") from None
-        except requests.exceptions.ReadTimeout:
-            raise Unanswered(f"no answer within {self._timeout[1]:g} s") from None
-        except requests.exceptions.SSLError as error:
-            raise NotSent(f"no trusted TLS connection ({_cause(error)})") from None
-        except requests.exceptions.ConnectionError as error:
-            if _never_connected(error):
-                raise NotSent(f"no connection ({_cause(error)})") from None
-            raise Unanswered(f"the connection broke ({_cause(error)})") from None
-        except requests.exceptions.RequestException as error:
-            raise Unanswered(f"no usable answer ({_cause(error)})") from None
-        with answer:
-            body = self._body(answer, started)
+        with _Journey(self._total) as journey:
+            try:
+                answer = self._session.request(
+                    request.method,
+                    request.url,
+                    params=dict(request.params) or None,
+                    data=data,
+                    files=files or None,
+                    headers=headers,
+                    timeout=self._timeout,
+                    allow_redirects=request.follow_redirects,
+                    auth=_NoAuth(),
+                    stream=True,
+                )
+            except (requests.exceptions.RequestException, HTTPError, OSError, ValueError) as error:
+                if journey.left:
+                    raise Unanswered(self._no_answer(error, journey)) from None
+                raise NotSent(self._no_way(error)) from None
+            with answer:
+                body = self._body(answer, journey, started)
         sent = answer.request.body
         return Exchange(
             Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, body),
@@ -113,23 +195,40 @@ class Transport:
             time.monotonic() - started,
         )
 
-    def _body(self, answer: requests.Response, started: float) -> bytes:
+    def _body(self, answer: requests.Response, journey: _Journey, started: float) -> bytes:
         parts, size = [], 0
-        # A platform can hold a connection open by one byte a second; the socket's own time limit never fires then.
-        cut = threading.Timer(max(0.0, started + self._total - time.monotonic()), answer.close)
-        cut.daemon = True
-        cut.start()
         try:
             for part in answer.iter_content(65536):
                 parts.append(part)
                 size += len(part)
-                if size > LARGEST_ANSWER or time.monotonic() - started > self._total:
-                    raise Unanswered(f"the answer did not end ({size} bytes in {time.monotonic() - started:.0f} s)")
-        except (requests.exceptions.RequestException, OSError, AttributeError, ValueError):
-            raise Unanswered(f"the answer broke off after {size} bytes") from None
-        finally:
-            cut.cancel()
+                if size > LARGEST_ANSWER:
+                    break
+        except (requests.exceptions.RequestException, HTTPError, OSError, AttributeError, ValueError):
+            if not journey.over:
+                raise Unanswered(f"the answer broke off after {size} bytes") from None
+        if journey.over or size > LARGEST_ANSWER:
+            raise Unanswered(f"the answer did not end ({size} bytes in {time.monotonic() - started:.0f} s)")
         return b"".join(parts)
+
+    def _no_way(self, error: Exception) -> str:
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            return f"no connection within {self._timeout[0]:g} s"
+        if isinstance(error, requests.exceptions.SSLError):
+            return f"no trusted TLS connection ({_cause(error)})"
+        if isinstance(error, requests.exceptions.ConnectionError):
+            return f"no connection ({_cause(error)})"
+        if isinstance(error, requests.exceptions.InvalidHeader | UnicodeError):
+            return f"a header holds characters that may not stand there: check the secrets ({type(error).__name__})"
+        return f"the address is not usable ({type(error).__name__})"
+
+    def _no_answer(self, error: Exception, journey: _Journey) -> str:
+        if journey.over:
+            return f"no whole answer within {self._total:g} s"
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return f"no answer within {self._timeout[1]:g} s"
+        if isinstance(error, requests.exceptions.ConnectionError):
+            return f"the connection broke ({_cause(error)})"
+        return f"no usable answer ({_cause(error)})"
 
     def close(self) -> None:
         self._session.close()
@@ -144,8 +243,3 @@ def _cause(error: BaseException) -> str:
         if inner is None:
             return type(seen).__name__
         seen = inner
-
-
-def _never_connected(error: requests.exceptions.ConnectionError) -> bool:
-    inner = error.args[0] if error.args else None
-    return isinstance(getattr(inner, "reason", inner), NewConnectionError)

@@ -27,7 +27,7 @@ class Pace:
         self._lock = threading.Lock()
 
     def turn(self) -> None:
-        """Block until this thread may start a request."""
+        """Block until this thread may start a request, or until the wait ends early because the run stops."""
         while True:
             with self._lock:
                 now = self._clock()
@@ -35,7 +35,8 @@ class Pace:
                 if now >= start:
                     self._due = max(self._due, now) + self._gap
                     return
-            self._wait(start - now)
+            if self._wait(start - now):
+                return
 
     def hold(self, seconds: float) -> None:
         """No request of this destination starts for so many seconds."""

@@ -66,6 +66,10 @@ class Report:
             self.bytes += size
             self.latency.add(seconds)
 
+    def skip(self, reason: str, number: int = 1) -> None:
+        with self._mutex:
+            self.skipped[reason] += number
+
     def settled(self, state: State, lag: float | None = None) -> None:
         with self._mutex:
             self.sent[state.value] += 1

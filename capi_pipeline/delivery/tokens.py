@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from capi_pipeline.delivery.http import NotSent, Send, Unanswered
 from capi_pipeline.delivery.redaction import Redactor
@@ -23,6 +23,7 @@ from capi_pipeline.errors import AuthenticationError, DeliveryError
 from capi_pipeline.platforms.base import Grant, Platform, Request
 
 EARLY = timedelta(minutes=5)
+TRANSIENT = ("temporarily_unavailable", "server_error", "slow_down")  # errors that pass by themselves
 
 
 class Tokens:
@@ -51,7 +52,7 @@ class Tokens:
         """A token that is valid now. Raises AuthenticationError or DeliveryError."""
         if self._platform.oauth is None or self._expires is None or self._now() + EARLY < self._expires:
             return self._current
-        return self._obtain(refused=None)
+        return self._obtained(refused=None)
 
     def renewed(self, refused: str) -> str | None:
         """Another token than the one that the platform just refused; None when there is none to be had (again)."""
@@ -63,7 +64,17 @@ class Tokens:
             if self._refreshed:
                 return None  # once per run: a fresh token that is refused is not a token problem
             self._refreshed = True
-        return self._obtain(refused)
+        return self._obtained(refused)
+
+    def _obtained(self, refused: str | None) -> str:
+        try:
+            return self._obtain(refused)
+        except DBAPIError as error:
+            raise DeliveryError(
+                f"The ledger's database, which keeps the tokens of `{self._destination}`, does not answer "
+                f"({type(error.orig).__name__}).",
+                "Start it again and rerun this partition.",
+            ) from None
 
     def _obtain(self, refused: str | None) -> str:
         with self._mutex:
@@ -87,9 +98,20 @@ class Tokens:
                         break
                 else:
                     raise self._dead("the platform no longer accepts the refresh token (invalid_grant)")
-                expires = self._now() + timedelta(seconds=float(answer.get("expires_in") or 3600))
-                self._store(connection, fernet, candidate, answer, expires)
+                expires = self._now() + _lifetime(answer.get("expires_in"))
+                self._keep(connection, fernet, candidate, answer, expires)
                 return self._use(answer["access_token"], expires)
+
+    def _keep(
+        self, connection: Connection, fernet: Fernet, used: str, answer: dict[str, Any], expires: datetime
+    ) -> None:
+        """Store the answer, on a new connection if this one broke meanwhile: the platform may take no older token."""
+        try:
+            self._store(connection, fernet, used, answer, expires)
+        except DBAPIError:
+            connection.invalidate()
+            with self._engine.connect() as again:
+                self._store(again, fernet, used, answer, expires)
 
     def _use(self, token: str, expires: datetime) -> str:
         self._redact.add(token)
@@ -148,19 +170,19 @@ class Tokens:
             raise self._unreachable(str(error)) from None
         if response.status >= 500 or response.status == 429:
             raise self._unreachable(f"HTTP {response.status}")
-        client = WebApplicationClient(grant.client_id)
         try:
-            parsed = client.parse_request_body_response(response.body.decode("utf-8", "replace"))
-            answer: dict[str, Any] = dict(parsed)
-        except OAuth2Error as error:
-            if error.error == "invalid_grant":
-                return None
-            words = self._redact(f"{error.error}: {error.description or ''}")
-            raise self._dead(f"the token endpoint refuses: {words}") from None
-        except ValueError:
-            raise self._unreachable(f"HTTP {response.status} that is not a token answer") from None
-        if not isinstance(answer.get("access_token"), str) or response.status != 200:
+            answer = response.json()
+        except RecursionError:
+            answer = {}
+        refusal = answer.get("error")
+        if refusal == "invalid_grant":
+            return None
+        if isinstance(refusal, str) and refusal not in TRANSIENT:
+            words = self._redact(f"{refusal}: {answer.get('error_description') or ''}")
+            raise self._dead(f"the token endpoint refuses: {words}")
+        if response.status != 200 or not answer.get("access_token") or not isinstance(answer["access_token"], str):
             raise self._unreachable(f"HTTP {response.status} without an access token")
+        self._redact.add(answer["access_token"], str(answer.get("refresh_token") or ""))
         return answer
 
     def keys(self) -> str:
@@ -178,6 +200,15 @@ class Tokens:
             f"`{self._destination}` ({self._platform.title}) did not give an access token: {what}.",
             "Nothing was sent. A rerun tries again.",
         )
+
+
+def _lifetime(seconds: object) -> timedelta:
+    """`expires_in`, or an hour where it says nothing usable."""
+    try:
+        given = float(str(seconds))
+    except ValueError:
+        given = 0.0
+    return timedelta(seconds=given if 0 < given < 1e8 else 3600.0)
 
 
 def _decrypted(fernet: Fernet, value: bytes | None) -> str | None:

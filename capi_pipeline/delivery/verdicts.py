@@ -93,7 +93,11 @@ class VerdictDesk:
                 response = self.send(self.platform.authorize(request, token)).response
             except (NotSent, Unanswered) as error:
                 return Verdict(Kind.TRANSIENT, code="no_answer", message=str(error))
-            verdict = self.platform.read_status(response, events)
+            try:
+                verdict = self.platform.read_status(response, events)
+            except Exception as error:
+                words = f"an answer that cannot be read ({type(error).__name__})"
+                return Verdict(Kind.TRANSIENT, code="unreadable", message=words)
             if verdict.kind is not Kind.AUTH or self.tokens.renewed(token) is None:
                 return verdict
 
@@ -105,7 +109,7 @@ class VerdictDesk:
             "positions": list(range(len(outcomes))),
             "states": [o.state.value for o in outcomes],
             "reasons": [Held.NO_VERDICT.value if o.state is State.HELD else None for o in outcomes],
-            "codes": [o.code or None for o in outcomes],
+            "codes": [self.redact(o.code) or None for o in outcomes],
             "messages": [self.redact(o.message) or None for o in outcomes],
             "not_before": [self.now() + o.wait if o.wait else None for o in outcomes],
             "at_most": [half if o.state is State.RETRY and o.code == NARROW else None for o in outcomes],
@@ -139,4 +143,5 @@ class VerdictDesk:
 
 def next_wait(rules: Verdicts, asked: int) -> timedelta:
     """How long to wait after having asked so many times."""
-    return min(rules.longest, rules.first * rules.factor**asked)
+    seconds = rules.first.total_seconds() * rules.factor ** min(asked, 64)
+    return min(rules.longest, timedelta(seconds=min(seconds, rules.longest.total_seconds())))

@@ -1,92 +1,147 @@
-"""The raw and truth tables, and the fastest way into them."""
+"""Writing the shop's rows: COPY in chunks, the rows still to land, and the truth about attribution."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-TABLES: dict[str, tuple[str, str]] = {
-    "customers": ("raw", "customer_id text, email text, phone text, first_name text, last_name text, gender text, "
-                  "birth_date date, street text, city text, region text, postal_code text, country text, "
-                  "created_at timestamptz, updated_at timestamptz"),
-    "orders": ("raw", "order_id text, customer_id text, anonymous_id text, channel text, status text, email text, phone text, "
-               "first_name text, last_name text, street text, city text, region text, postal_code text, country text, "
-               "total numeric(18,4), tax numeric(18,4), shipping numeric(18,4), currency text, coupon text, page_url text, "
-               "referrer_url text, ip_address text, user_agent text, created_at timestamptz"),
-    "order_items": ("raw", "order_id text, line int, product_id text, product_name text, category text, brand text, "
-                    "variant text, quantity int, unit_price numeric(18,4)"),
-    "refunds": ("raw", "refund_id text, order_id text, amount numeric(18,4), currency text, reason text, items json, "
-                "created_at timestamptz"),
-    "leads": ("raw", "lead_id text, stage text, customer_id text, anonymous_id text, email text, phone text, first_name text, "
-              "last_name text, company text, country text, value numeric(18,4), currency text, source text, click_ids json, "
-              "changed_at timestamptz"),
-    "web_events": ("raw", "event_id text, event_name text, anonymous_id text, user_id text, session_id text, page_url text, "
-                   "referrer_url text, ip_address text, user_agent text, cookies json, properties json, device json, "
-                   "pixels json, occurred_at timestamptz"),
-    "consents": ("raw", "subject_type text, subject_id text, ad_storage text, ad_user_data text, ad_personalization text, "
-                 "analytics_storage text, gpc boolean, opt_out_of_sale boolean, tcf_string text, gpp_string text, gpp_sid text, "
-                 "country text, region text, given_at timestamptz"),
-    "erasures": ("raw", "request_id text, customer_id text, email text, phone text, requested_at timestamptz"),
-    "people": ("truth", "person bigint, id_type text, id_value text"),
-    "attribution": ("truth", "conversion_type text, conversion_id text, parameter text, click_value text, "
-                    "clicked_at timestamptz, knowable boolean"),
-}  # fmt: skip
-COLUMNS = {name: [part.split()[0] for part in definition.split(", ")] for name, (_, definition) in TABLES.items()}
-COLUMNS = {  # `numeric(18,4)` holds a comma, and its second half is no column
-    name: [column for column in columns if not column[0].isdigit()] for name, columns in COLUMNS.items()
+from capi_pipeline.demo.rows import RAW, TRUTH, Cell, Landed, definition, stamp
+
+_NULL = "\x00"  # no text of the warehouse can hold it
+LOOKBACK_DAYS = 90
+
+_STATE = """
+create table raw._shop (
+    seed bigint not null, rate double precision not null, people bigint not null, history_days integer not null,
+    history_start timestamptz not null, window_start timestamptz not null, window_end timestamptz not null, rows jsonb not null
+);
+create table raw._later (
+    at double precision not null, table_name text not null, conversion boolean not null, cells json not null
+);
+"""
+_INDEXES = {
+    "customers": ("_loaded_at", "customer_id"),
+    "orders": ("_loaded_at", "order_id", "customer_id", "anonymous_id"),
+    "order_items": ("_loaded_at", "order_id"),
+    "refunds": ("_loaded_at", "order_id"),
+    "leads": ("_loaded_at", "lead_id", "customer_id", "anonymous_id"),
+    "web_events": ("_loaded_at", "anonymous_id", "(properties ->> 'order_id')", "(properties ->> 'lead_id')"),
+    "consents": ("_loaded_at", "subject_id"),
+    "erasures": ("_loaded_at", "customer_id"),
 }
-INDEXES = (
-    "orders (_loaded_at)", "orders (order_id)", "orders (anonymous_id)", "orders (customer_id)", "order_items (order_id)",
-    "order_items (_loaded_at)", "refunds (_loaded_at)", "refunds (order_id)", "leads (_loaded_at)", "leads (lead_id)",
-    "leads (anonymous_id)", "web_events (_loaded_at)", "web_events (anonymous_id, occurred_at)", "web_events (event_id)",
-    "customers (customer_id)", "consents (subject_id)", "consents (_loaded_at)", "erasures (customer_id)",
-)  # fmt: skip
-
-
-def schema_sql() -> list[str]:
-    """Statements that make the empty tables anew."""
-    out = [
-        "drop schema if exists raw cascade",
-        "drop schema if exists truth cascade",
-        "create schema raw",
-        "create schema truth",
-    ]
-    for name, (schema, definition) in TABLES.items():
-        loaded = ", _loaded_at timestamptz not null" if schema == "raw" else ""
-        out.append(f"create table {schema}.{name} ({definition}{loaded})")
-    out.append(
-        "create table raw._shop (seed bigint, visits double precision, people int, hours int, until timestamptz)"
+# A person's newest click of each parameter led to the conversion. It is knowable if it had landed with the conversion's hour, on
+# the conversion's device, on a device on which the same customer had logged in by then, or with the lead itself.
+_ATTRIBUTION = f"""
+create temp table customer_devices on commit drop as
+select anonymous_id, user_id, min(_loaded_at) as landed_at from raw.web_events where user_id <> '' group by 1, 2;
+create index on customer_devices (user_id, anonymous_id);
+analyze customer_devices;
+create temp table touched on commit drop as
+select made.* from truth._conversions as made
+where made.landed_at < %(end)s and (
+    made.landed_at >= %(after)s
+    or exists (
+        select from truth._clicks as late
+        where late.person = made.person and late.landed_at >= %(after)s and late.clicked_at <= made.at
     )
-    return out
+);
+analyze touched;
+delete from truth.attribution as old using touched
+where (old.conversion_type, old.conversion_id) = (touched.conversion_type, touched.conversion_id);
+insert into truth.attribution
+select distinct on (made.conversion_type, made.conversion_id, clicks.parameter)
+    made.conversion_type, made.conversion_id, clicks.parameter, clicks.click_value, clicks.clicked_at,
+    coalesce(made.click_ids ->> clicks.parameter = clicks.click_value, false)
+    or clicks.recorded and clicks.landed_at < date_trunc('hour', made.landed_at, 'UTC') + interval '1 hour'
+    and (
+        coalesce(clicks.anonymous_id = made.anonymous_id, false)
+        or exists (
+            select from customer_devices as devices
+            where devices.user_id = made.customer_id and devices.anonymous_id = clicks.anonymous_id
+            and devices.landed_at < date_trunc('hour', made.landed_at, 'UTC') + interval '1 hour'
+        )
+    )
+from touched as made
+inner join truth._clicks as clicks
+    on clicks.person = made.person
+    and clicks.clicked_at between made.at - interval '{LOOKBACK_DAYS} days' and made.at
+order by made.conversion_type, made.conversion_id, clicks.parameter, clicks.clicked_at desc, clicks.click_value;
+"""
 
 
-def copy(cursor: Any, table: str, rows: Iterable[tuple[datetime, Mapping[str, Any]]]) -> int:
-    """COPY rows (lands at, row) into a table; returns how many."""
-    schema, _ = TABLES[table]
-    columns = COLUMNS[table]
-    buffer, count = io.StringIO(), 0
-    for lands, row in rows:
-        values = [_text(row.get(column)) for column in columns]
-        if schema == "raw":
-            values.append(_text(lands))
-        buffer.write("\t".join(values) + "\n")
-        count += 1
-    if count:
-        buffer.seek(0)
-        names = [*columns, "_loaded_at"] if schema == "raw" else columns
-        cursor.copy_expert(f"copy {schema}.{table} ({', '.join(names)}) from stdin", buffer)
-    return count
+def find_people(cursor: Any) -> None:
+    """The temporary table of the ids that this transaction writes, repeatedly."""
+    cursor.execute("create temp table found (like truth.people) on commit drop")
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def create(cursor: Any) -> None:
+    """Empty schemas `raw` and `truth` with their tables."""
+    cursor.execute("drop schema if exists raw cascade; drop schema if exists truth cascade")
+    cursor.execute("create schema raw; create schema truth")
+    for schema, tables in (("raw", RAW), ("truth", TRUTH)):
+        for table, columns in tables.items():
+            cursor.execute(definition(f"{schema}.{table}", columns))
+    cursor.execute(_STATE)
+
+
+def index(cursor: Any) -> None:
+    for table, columns in _INDEXES.items():
+        for column in columns:
+            cursor.execute(f"create index on raw.{table} ({column})")
+    cursor.execute("create index on truth._clicks (person); create index on truth._clicks (landed_at)")
+    cursor.execute("create index on truth.people (person, id_type, id_value)")
+
+
+def analyze(cursor: Any) -> None:
+    for schema, tables in (("raw", RAW), ("truth", TRUTH)):
+        for table in tables:
+            cursor.execute(f"analyze {schema}.{table}")
+
+
+def copy(cursor: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """COPY the rows into a table; None is null. No cell holds a tab or a line break, so only backslashes need an escape."""
+    lines = ["\t".join([_NULL if cell is None else cell for cell in row]) for row in rows]
+    if lines:
+        text = "\n".join(lines).replace("\\", "\\\\").replace(_NULL, r"\N")
+        cursor.copy_expert(f"copy {table} ({', '.join(columns)}) from stdin", io.StringIO(text))
+
+
+def copy_landed(cursor: Any, landed: Iterable[Landed]) -> dict[str, int]:
+    """COPY rows of raw tables and the truth that lands with them; returns how many went into each raw table."""
+    tables: dict[str, list[tuple[Cell, ...]]] = {}
+    for row in landed:
+        cells = (*row.cells, stamp(row.at)) if row.table in RAW else row.cells
+        tables.setdefault(row.table, []).append(cells)
+    copy(cursor, "found", TRUTH["people"], set(tables.pop("people", ())))
+    copy(cursor, "truth._conversions", TRUTH["_conversions"], tables.pop("_conversions", ()))
+    for table, rows in tables.items():
+        copy(cursor, f"raw.{table}", (*RAW[table], "_loaded_at"), rows)
+    return {table: len(rows) for table, rows in tables.items()}
+
+
+def add_people(cursor: Any) -> None:
+    """Move the ids that are not known yet from the temporary table `found`."""
+    cursor.execute("analyze found")
+    cursor.execute(
+        "insert into truth.people select distinct person, id_type, id_value from found where not exists ("
+        "select from truth.people as known where (known.person, known.id_type, known.id_value)"
+        " = (found.person, found.id_type, found.id_value)) order by 1, 2, 3"
+    )
+
+
+def attribute(cursor: Any, after: float, end: float) -> None:
+    """Attribute the orders and leads that landed in these seconds, and anew those that a click that landed in them precedes."""
+    cursor.execute(_ATTRIBUTION, {"after": stamp(after), "end": stamp(end)})
+
+
+def store_later(cursor: Any, rows: Iterable[Landed]) -> None:
+    cells = [(repr(r.at), r.table, "t" if r.conversion else "f", json.dumps(r.cells)) for r in rows]
+    copy(cursor, "raw._later", ("at", "table_name", "conversion", "cells"), cells)
+
+
+def take_later(cursor: Any) -> list[Landed]:
+    """The rows that were to land after the last hour; they are the caller's now."""
+    cursor.execute("delete from raw._later returning at, table_name, cells, conversion")
+    return [Landed(at, table, tuple(cells), conversion) for at, table, cells, conversion in cursor.fetchall()]

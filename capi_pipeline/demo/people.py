@@ -1,186 +1,335 @@
-"""The shop's people: each is a function of the seed and a number, so that any hour can meet anyone again."""
+"""The shop's people, each a function of (seed, number), and how they type what a form asks of them."""
 
 from __future__ import annotations
 
 import hashlib
-import random
 from dataclasses import dataclass
-from datetime import date, timedelta
 from functools import lru_cache
+from random import Random
 
 import phonenumbers
 
-# Country, currency, share of people; IANA documentation addresses only.
-COUNTRIES = (
-    ("US", "USD", 38), ("DE", "EUR", 16), ("GB", "GBP", 12), ("FR", "EUR", 10), ("JP", "JPY", 7), ("KW", "KWD", 4),
-    ("BR", "BRL", 6), ("IN", "INR", 7),
-)  # fmt: skip
-FIRST = {
-    "US": ["Jane", "Marcus", "Shaniqua", "D'Andre", "Mary-Kate", "Wyatt", "Guadalupe"],
-    "DE": ["Jürgen", "Käthe", "Björn", "Anneliese", "Dr. Heike", "Sören"],
-    "GB": ["Siobhán", "Alastair", "Gwendolyn", "Nigel", "Aoife"],
-    "FR": ["Éloïse", "Jean-Baptiste", "Zoé", "Thérèse", "Loïc"],
-    "JP": ["花子", "健太", "Haruto", "さくら", "Yoshiko"],
-    "KW": ["فاطمة", "Abdulrahman", "Noura", "خالد"],
-    "BR": ["João", "Conceição", "Thiago", "Luíza"],
-    "IN": ["Priyanka", "Venkatesh", "Anjali", "राहुल"],
+# Shares of people.
+CUSTOMER = 0.62
+SECOND_DEVICE = 0.20
+SHARED_DEVICE = 0.02  # two people of a household on one device
+APP_USER = 0.25
+OPTED_OUT_CALIFORNIAN = 0.3
+EEA_ASKED = 0.92
+OTHERS_ASKED = 0.35
+GMAIL = 0.3
+
+# Shares of one typing.
+EMAIL_UPPER = 0.08  # caps lock, or a phone that capitalises
+EMAIL_BLANKS = 0.05  # pasted with what was around it
+EMAIL_INVALID = 0.015  # people who refuse, and typing errors
+EMAIL_HASHED = 0.01  # a partner's file holds the SHA-256 already
+EMAIL_MISSING = 0.03  # null or empty
+GMAIL_RESPELLED = 0.3  # without the dots, or +news: the same mailbox
+PHONE_INVALID = 0.02  # people who refuse
+PHONE_MISSING = 0.15  # an optional field: null or empty
+PHONE_INTERNATIONAL = 0.25  # with + or 00; the others need the country to be read
+PHONE_EXTENSION = 0.01  # of national spellings: an office line
+NAME_UPPER = 0.05  # an import from an old system
+NAME_TITLE = 0.02  # "Dr. " in the first name's field
+NAME_EMOJI = 0.003
+NAME_MISSING = 0.03  # null or empty
+NAME_BLANKS = 0.1  # around the last name
+LONG_TEXT = 0.003  # someone holds a key down: first names of 300 characters, streets of 1,000
+COUNTRY_MISSING = 0.07  # null or empty
+COUNTRY_LOWER = 0.08  # one of the forms
+COUNTRY_UK = 0.3  # of Britons: "UK" is no ISO code
+ADDRESS_BLANKS = 0.05  # of postal codes
+CITY_UPPER = 0.03
+REGION_IN_WORDS = 0.3  # "California" for "CA"
+GRANTED, PARTLY = 0.68, 0.08  # of choices: all, all but ad_user_data; the rest denies
+
+INVALID_EMAILS = ("n/a", "not-an-email", "a@b")
+INVALID_PHONES = ("0", "n/a", "123")
+EEA = ("DE", "FR")
+# Country -> weight and (region code, region in words, city, postal code with # for a digit).
+COUNTRIES: dict[str, tuple[int, tuple[tuple[str, str, str, str], ...]]] = {
+    "US": (
+        40,
+        (
+            ("CA", "California", "Los Angeles", "900##"),
+            ("CA", "california", "San Diego", "921##-####"),
+            ("NY", "New York", "New York", "100##"),
+            ("TX", "Texas", "Austin", "787##"),
+            ("WA", "Washington", "Seattle", "981##-####"),
+        ),
+    ),
+    "GB": (12, (("", "", "London", "SW1A #AA"), ("", "", "Leeds", "LS# #AB"))),
+    "DE": (14, (("", "", "München", "80###"), ("BE", "Berlin", "Berlin", "10###"), ("", "", "Köln", "50###"))),
+    "FR": (10, (("", "", "Paris", "750##"), ("", "", "Saint-Étienne", "420##"))),
+    "JP": (7, (("13", "東京都", "千代田区", "100-00##"),)),
+    "KW": (3, (("", "", "الكويت", "13###"),)),
+    "BR": (7, (("SP", "São Paulo", "São Paulo", "01###-###"),)),
+    "IN": (7, (("MH", "Maharashtra", "Mumbai", "4000##"),)),
 }
-LAST = {
-    "US": ["O'Brien", "Featherstone", "McGillicuddy", "Ramirez-Ortega", "Blankenship"],
-    "DE": ["Müller-Lüdenscheidt", "Schönhuber", "Großkopf", "von der Heydt", "Käsmeier"],
-    "GB": ["Cholmondeley", "Featherstonehaugh", "MacAlister", "Llewellyn"],
-    "FR": ["Lefèvre", "de la Fontaine", "Bâtonnier", "Desœuvres"],
-    "JP": ["山田", "Takahashi", "小林", "Kobayashi"],
-    "KW": ["الصباح", "Al-Mutairi", "Al-Rashidi"],
-    "BR": ["Gonçalves", "da Conceição", "Guimarães"],
-    "IN": ["Subramaniam", "Chattopadhyay", "शर्मा", "Krishnamurthy"],
+_DRAW = [country for country, (weight, _) in COUNTRIES.items() for _ in range(weight)]
+# Country -> how a national number is written: # takes the next digit of the number without its trunk prefix.
+PHONES: dict[str, tuple[str, ...]] = {
+    "US": ("(###) ###-####", "###-###-####", "###.###.####", "##########", "1 ### ### ####"),
+    "GB": ("0#### ######", "0##########", "0####-######", "(0####) ######"),
+    "DE": ("0#### #######", "0####/#######", "0####-#######", "0###########"),
+    "FR": ("0# ## ## ## ##", "0#.##.##.##.##", "0#########"),
+    "JP": ("0##-####-####", "0##########", "0## #### ####"),
+    "KW": ("### #####", "########", "####-####"),
+    "BR": ("(##) #####-####", "## ##### ####", "###########"),
+    "IN": ("0##### #####", "##### #####", "##########"),
 }
-PLACES = {
-    "US": [("San Francisco", "CA", "94105"), ("Los Angeles", "California", "90012-1234"), ("Austin", "TX", "78701"),
-           ("New York", "New York", " 10001 "), ("Denver", "Colorado", "80202")],
-    "DE": [("Bad Homburg v. d. Höhe", "Hessen", "61348"), ("Köln", "Nordrhein-Westfalen", "50667"), ("Berlin", "", "10115")],
-    "GB": [("London", "", "EC1A 1BB"), ("Manchester", "Greater Manchester", "m1 1ae"), ("St. Ives", "Cornwall", "TR26 1AB")],
-    "FR": [("Saint-Étienne", "Loire", "42000"), ("Paris", "Île-de-France", "75 001")],
-    "JP": [("渋谷区", "東京都", "150-0002"), ("Osaka", "Osaka", "530-0001")],
-    "KW": [("Kuwait City", "", "13001"), ("السالمية", "", "22000")],
-    "BR": [("São Paulo", "SP", "01310-100"), ("Brasília", "DF", "70040-010")],
-    "IN": [("Mumbai", "Maharashtra", "400001"), ("Bengaluru", "Karnataka", "560 001")],
-}  # fmt: skip
+_EXAMPLES = {
+    country: phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE) for country in COUNTRIES
+}
+_AREAS = (201, 212, 303, 310, 312, 404, 415, 503, 512, 617, 702, 713, 808, 919)
 
-# How often something is typed badly or not at all; each of them is a known pain of real delivery.
-EMAIL_INVALID = 0.02
-EMAIL_HASHED = 0.01  # partners hand over hashes
-EMAIL_CASE = 0.25
-EMAIL_BLANKS = 0.08
-PHONE_INVALID = 0.03
-PHONE_INTERNATIONAL = 0.3
-NAME_CAPITALS = 0.06
-NAME_EMOJI = 0.005
-CUSTOMER = 0.7  # the rest only ever order as guests
-CALIFORNIAN_OPT_OUT = 0.3
-CONSENT_GRANTED, CONSENT_DENIED = 0.72, 0.1  # the rest was never asked, or closed the banner
+_LATIN = (
+    (
+        "Annelorë",
+        "Björnhild",
+        "Clarimond",
+        "Dorothée-Mae",
+        "Evangelos",
+        "François-Guy",
+        "Günterina",
+        "Hélènia",
+        "Ingvildur",
+        "Jürgenhart",
+        "Kaëlynne",
+        "Lázarino",
+        "Mairéadine",
+        "Noëlline",
+        "Óskarina",
+        "Pélagieux",
+    ),
+    (
+        "Quillon",
+        "O'Brannig",
+        "Müllerfeld",
+        "Smith-Havelock",
+        "D'Amberville",
+        "Größmann",
+        "Łukasiewka",
+        "Ñandúez",
+        "Ravenswyn",
+        "van der Meerwijk",
+        "Thistlewood",
+        "Øverlandsen",
+        "de la Fontanelle",
+        "Yarborrow",
+        "Zielińskar",
+    ),
+)
+_SYLLABLES = (
+    "bar",
+    "cot",
+    "dun",
+    "fel",
+    "gar",
+    "hol",
+    "kin",
+    "lor",
+    "mer",
+    "nor",
+    "pel",
+    "ros",
+    "sel",
+    "tor",
+    "wyn",
+    "zan",
+)
+_SCRIPTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "JP": (("桜子", "健太郎", "美咲希", "龍之介"), ("山田原", "佐々木野", "小鳥遊", "五十嵐崎")),
+    "KW": (("عبدالرحمن", "فاطمة", "نورالهدى"), ("الصباحي", "العتيبيان", "المطيراني")),
+}
+_STREETS = ("Harbourlight Road", "Lindenhöhe", "Rue de l'Étoile Bleue", "Calle Ñandú", "Meadowlark Avenue")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Person:
-    """Someone who visits the shop. `email` and `phone` as they really are, before anyone types them."""
+    """One person as they are; what the tables hold is what they typed."""
 
     number: int
-    customer_id: str | None
-    email: str
-    phone: str
-    phone_national: str
-    first: str
-    last: str
-    gender: str | None
-    birth: date | None
-    city: str
+    country: str
     region: str
+    region_words: str
+    city: str
     postal: str
     street: str
-    country: str
-    currency: str
-    devices: int
+    first: str
+    last: str
+    email: str
+    phone: str
+    customer_id: str | None
+    devices: tuple[str, ...]
+    app: str | None
+    gender: str
+    birth_date: str
+    asked: bool
+    choice: str
+    opted_out: bool
 
-    def anonymous_id(self, device: int) -> str:
-        return f"anon-{self.number:06d}-{device}"
+
+def device_id(seed: int, owner: int, which: int) -> str:
+    """The first-party id of one device of a person."""
+    return hashlib.md5(f"{seed}:{owner}:{which}".encode(), usedforsecurity=False).hexdigest()
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def person(seed: int, number: int) -> Person:
-    """The person of that number in the shop of that seed."""
-    r = random.Random(f"{seed}/person/{number}")
-    country, currency, _ = r.choices(COUNTRIES, [share for _, _, share in COUNTRIES])[0]
-    first, last = r.choice(FIRST[country]), r.choice(LAST[country])
-    city, region, postal = r.choice(PLACES[country])
-    domain = r.choices(["example.com", "example.org", "example.net", "gmail.com", "googlemail.com"], [4, 2, 1, 3, 0.4])[
-        0
-    ]
-    handle = f"shopper.{number:06d}.{r.choice(['wren', 'lark', 'finch', 'crane', 'heron'])}"
-    if domain.startswith("g") and r.random() < 0.3:
-        handle += "+shop"
-    e164, national = _phone(country, r)
+    """The same person whenever the number comes up again."""
+    rng = Random(f"{seed}:person:{number}")
+    chance = rng.random
+    country = rng.choice(_DRAW)
+    region, words, city, postal = rng.choice(COUNTRIES[country][1])
+    if country in _SCRIPTS and chance() < 0.6:
+        firsts, lasts = _SCRIPTS[country]
+        first, last = rng.choice(firsts), rng.choice(lasts)
+    else:
+        first = rng.choice(_LATIN[0])
+        last = rng.choice(_LATIN[1]) + rng.choice(_SYLLABLES) + rng.choice(_SYLLABLES)
+    if chance() < GMAIL:
+        email = f"capi.demo.shopper{number}@{'googlemail.com' if chance() < 0.1 else 'gmail.com'}"
+    else:
+        email = f"shopper-{rng.choice(_SYLLABLES)}{number}@example.{rng.choice(('com', 'com', 'org', 'net'))}"
+    owner = number - 1 if number and chance() < SHARED_DEVICE else number
+    devices: tuple[str, ...] = (device_id(seed, owner, 1),)
+    if chance() < SECOND_DEVICE:
+        devices += (device_id(seed, number, 2),)
+    kind = chance()
     return Person(
         number=number,
-        customer_id=f"cust-{seed}-{number:06d}" if r.random() < CUSTOMER else None,
-        email=f"{handle}@{domain}",
-        phone=e164,
-        phone_national=national,
+        country=country,
+        region=region,
+        region_words=words,
+        city=city,
+        postal="".join(str(rng.randrange(10)) if c == "#" else c for c in postal),
+        street=f"{rng.randrange(1, 400)} {rng.choice(_STREETS)}",
         first=first,
         last=last,
-        gender=r.choice(["female", "male", None]),
-        birth=date(1950, 1, 1) + timedelta(days=r.randrange(20000)) if r.random() < 0.5 else None,
-        city=city,
-        region=region,
-        postal=postal,
-        street=f"{r.choice(['Market St', 'Straße des 17. Juni', 'Rue de Rivoli', 'High Street', '青山通り'])} {number % 977 + 1}",
-        country=country,
-        currency=currency,
-        devices=r.choice([1, 1, 2]),
+        email=email,
+        phone=_mobile(rng, country),
+        customer_id=f"C{number + 100_000}" if chance() < CUSTOMER else None,
+        devices=devices,
+        app=device_id(seed, number, 3) if chance() < APP_USER else None,
+        gender=rng.choice(("female", "male", "f", "M", "Woman", "", "divers")),
+        birth_date=f"{rng.randrange(1940, 2006)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}",
+        asked=chance() < (EEA_ASKED if country in EEA else OTHERS_ASKED),
+        choice="granted" if kind < GRANTED else "partly" if kind < GRANTED + PARTLY else "denied",
+        opted_out=country == "US" and region == "CA" and chance() < OPTED_OUT_CALIFORNIAN,
     )
 
 
-@lru_cache(maxsize=64)
-def _example(country: str) -> phonenumbers.PhoneNumber:
-    found = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
-    assert found is not None
-    return found
-
-
-def _phone(country: str, r: random.Random) -> tuple[str, str]:
-    """A valid mobile number of the country: E.164, and as people write it at home."""
-    example = _example(country)
-    text = str(example.national_number)
-    for _ in range(20):
-        digits = text[:-5] + f"{r.randrange(100_000):05d}"
-        number = phonenumbers.PhoneNumber(country_code=example.country_code, national_number=int(digits))
+def _mobile(rng: Random, country: str) -> str:
+    """The national number of a mobile: the library's example with other last digits, if that is a valid number."""
+    example = _EXAMPLES[country]
+    assert example is not None
+    assert example.national_number
+    while True:
+        if country == "US":  # the exchange 555 belongs to nobody
+            national = rng.choice(_AREAS) * 10_000_000 + 5_550_000 + rng.randrange(10_000)
+        else:
+            national = example.national_number // 1_000_000 * 1_000_000 + rng.randrange(1_000_000)
+        number = phonenumbers.PhoneNumber(country_code=example.country_code, national_number=national)
         if phonenumbers.is_valid_number(number):
-            break
-    else:
-        number = example
-    style = phonenumbers.PhoneNumberFormat
-    return phonenumbers.format_number(number, style.E164), phonenumbers.format_number(number, style.NATIONAL)
+            return str(national)
 
 
-def typed_email(who: Person, r: random.Random) -> str | None:
-    """The e-mail as it lands in a form."""
-    chance = r.random()
-    if chance < EMAIL_INVALID:
-        return r.choice(["not-an-email", "a@b", f"{who.email}@", f"@{who.email}", "none"])
-    if chance < EMAIL_INVALID + EMAIL_HASHED:
-        return hashlib.sha256(who.email.encode()).hexdigest()
+def typed_email(rng: Random, who: Person) -> str | None:
+    """The address as it arrives in a form this time."""
+    chance = rng.random
+    if chance() < EMAIL_MISSING:
+        return "" if chance() < 0.5 else None
     email = who.email
-    if r.random() < EMAIL_CASE:
-        email = r.choice([email.upper(), email.title(), email[0].upper() + email[1:]])
-    if r.random() < EMAIL_BLANKS:
-        email = r.choice([f" {email}", f"{email} ", f"\t{email}"])
+    if email.startswith("capi.demo.") and chance() < GMAIL_RESPELLED:
+        local, _, domain = email.partition("@")
+        email = f"{local.replace('.', '')}@{domain}" if chance() < 0.5 else f"{local}+news@{domain}"
+    luck = chance()
+    if luck < EMAIL_UPPER:
+        return email.upper() if luck < EMAIL_UPPER / 2 else email.title()
+    luck -= EMAIL_UPPER
+    if luck < EMAIL_BLANKS:
+        return f" {email}" if luck < EMAIL_BLANKS / 2 else f"{email}  "
+    luck -= EMAIL_BLANKS
+    if luck < EMAIL_INVALID:
+        return rng.choice((*INVALID_EMAILS, email.replace("@", ".at."), email.replace("@", "@@")))
+    luck -= EMAIL_INVALID
+    if luck < EMAIL_HASHED:
+        return hashlib.sha256(who.email.encode()).hexdigest()
     return email
 
 
-def typed_phone(who: Person, r: random.Random) -> str | None:
-    """The phone as it lands in a form: mostly without the country's code."""
-    chance = r.random()
-    if chance < PHONE_INVALID:
-        return r.choice(["0", "n/a", "123", "+0000000000", "-"])
-    if chance < 0.25:
-        return r.choice([None, ""])
-    if r.random() < PHONE_INTERNATIONAL:
-        return r.choice([who.phone, who.phone.replace("+", "00"), f"{who.phone[:3]} {who.phone[3:]}"])
-    return r.choice([who.phone_national, who.phone_national.replace("-", "."), f" {who.phone_national}"])
+def typed_phone(rng: Random, who: Person) -> str | None:
+    """The number with the separators of the day; sometimes none, sometimes nonsense."""
+    chance = rng.random
+    luck = chance()
+    if luck < PHONE_MISSING:
+        return "" if luck < PHONE_MISSING / 3 else None
+    luck -= PHONE_MISSING
+    if luck < PHONE_INVALID:
+        return rng.choice(INVALID_PHONES)
+    if chance() < PHONE_INTERNATIONAL:
+        example = _EXAMPLES[who.country]
+        assert example is not None
+        return f"{'+' if chance() < 0.7 else '00'}{example.country_code} {who.phone}"
+    digits = iter(who.phone)
+    pattern = rng.choice(PHONES[who.country])
+    text = "".join(next(digits, "") if c == "#" else c for c in pattern)
+    return f"{text} {rng.choice(('ext.', 'x'))} {rng.randrange(10, 1000)}" if chance() < PHONE_EXTENSION else text
 
 
-def typed_name(name: str, r: random.Random) -> str:
-    if r.random() < NAME_CAPITALS:
-        return name.upper()
-    if r.random() < NAME_EMOJI:
-        return f"{name} 🌸"
-    return r.choice([name, name, name, f" {name}", f"{name} "])
+def typed_name(rng: Random, who: Person) -> tuple[str | None, str | None]:
+    """First and last name as typed."""
+    luck = rng.random()
+    if luck < NAME_UPPER:
+        return who.first.upper(), who.last.upper()
+    luck -= NAME_UPPER
+    if luck < NAME_TITLE:
+        return f"Dr. {who.first}", who.last
+    luck -= NAME_TITLE
+    if luck < NAME_EMOJI:
+        return f"{who.first} 🌻", who.last
+    luck -= NAME_EMOJI
+    if luck < NAME_MISSING:
+        return "", None
+    luck -= NAME_MISSING
+    if luck < NAME_BLANKS:
+        return who.first, f" {who.last} "
+    luck -= NAME_BLANKS
+    return (f"{who.first} " * 300)[:300] if luck < LONG_TEXT else who.first, who.last
 
 
-def typed_country(who: Person, r: random.Random) -> str | None:
-    chance = r.random()
-    if chance < 0.02:
-        return None
-    if chance < 0.05:
+def typed_country(rng: Random, who: Person) -> str | None:
+    """The country as a form or an import wrote it."""
+    luck = rng.random()
+    if luck < COUNTRY_MISSING:
+        return "" if luck < COUNTRY_MISSING / 4 else None
+    luck -= COUNTRY_MISSING
+    if luck < COUNTRY_LOWER:
         return who.country.lower()
-    return "UK" if who.country == "GB" and chance < 0.3 else who.country
+    luck -= COUNTRY_LOWER
+    return "UK" if who.country == "GB" and luck < COUNTRY_UK else who.country
+
+
+def typed_address(rng: Random, who: Person) -> tuple[str, str, str, str, str | None]:
+    """Street, city, region, postal code, country."""
+    chance = rng.random
+    postal = who.postal
+    luck = chance()
+    if luck < ADDRESS_BLANKS:
+        postal = f" {postal} " if luck < ADDRESS_BLANKS / 2 else postal.replace("-", " ")
+    region = who.region_words if chance() < REGION_IN_WORDS else who.region
+    city = who.city.upper() if chance() < CITY_UPPER else who.city
+    street = (f"{who.street} " * 100)[:1000] if chance() < LONG_TEXT else who.street
+    return street, city, region, postal, typed_country(rng, who)
+
+
+def is_person_email(typed: str | None) -> bool:
+    """Whether what was typed leads to the person: an address or its hash, not a refusal."""
+    text = (typed or "").strip()
+    return text not in INVALID_EMAILS and (text.count("@") == 1 or len(text) == 64)
+
+
+def is_person_phone(typed: str | None) -> bool:
+    return bool(typed) and typed not in INVALID_PHONES

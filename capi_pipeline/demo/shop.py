@@ -1,42 +1,61 @@
-"""The demo shop: fills a warehouse with raw tables as a real shop's are, and goes on trading. Deterministic by seed.
-
-What staging must repair is typed on purpose: currencies in lower case, `UK`, countries in lower case or missing, empty
-strings, rows that land twice, blanks around names, e-mails and postal codes. Numbers are never broken: a total always has a
-currency.
-"""
+"""The demo shop: fill a warehouse with its last hours, and let it go on trading."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter, defaultdict
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
-import psycopg2
-from sqlalchemy import make_url
+from sqlalchemy import create_engine
 
-from capi_pipeline.demo import load
-from capi_pipeline.demo.journeys import LONGEST, PER_VISIT, World, plan, weight
-from capi_pipeline.demo.people import CALIFORNIAN_OPT_OUT, CONSENT_DENIED, CONSENT_GRANTED, person, typed_email
+from capi_pipeline.demo import journeys, load
+from capi_pipeline.demo.people import person
+from capi_pipeline.demo.rows import HOUR, RAW, TRUTH, Cell, Landed
+from capi_pipeline.demo.visits import Hour
 
-HOUR = timedelta(hours=1)
-HISTORY_SHARE = 0.1  # how busy the shop was before the window
-ERASED = 0.002  # customers who asked to be forgotten
-WITHDRAWN = 0.03  # of those who agreed: they changed their mind
-
-Progress = Callable[[int, int], None]
+HISTORY_PACE = 0.06  # of the window's rate: enough for earlier clicks and orders, little enough to be quick
+PEOPLE_PER_RATE = 7  # people at the start, per conversion and hour
+NEW_PEOPLE = 0.012  # per conversion
+CHUNK = 80_000  # rows per COPY
+# How busy each hour of the day (UTC) is, in percent of the average: buyers sleep in Europe, then in America.
+BUSY = (78, 70, 62, 52, 44, 45, 56, 74, 90, 104, 112, 118, 122, 120, 118, 122, 130, 140, 150, 152, 140, 119, 98, 84)
 
 
 @dataclass(frozen=True)
 class Shop:
-    """What was filled: the window of complete hours [start, end), and rows per table."""
+    """What a warehouse holds of the shop: the window [start, end) and the rows of each raw table."""
 
     start: datetime
     end: datetime
     seed: int
     rows: dict[str, int]
+
+
+@dataclass
+class _World:
+    seed: int
+    rate: float
+    people: int
+    history_days: int
+    history_start: int
+    start: int
+    end: int
+    rows: Counter[str] = field(default_factory=Counter)
+
+    def shop(self) -> Shop:
+        start, end = (datetime.fromtimestamp(at, UTC) for at in (self.start, self.end))
+        return Shop(start, end, self.seed, {table: self.rows[table] for table in RAW})
+
+    def population(self, at: int) -> int:
+        """How many people the shop knows when the hour `at` begins; none before its first hour."""
+        if at < self.history_start:
+            return 0
+        return self.people + int((at - self.history_start) // HOUR * self.rate * NEW_PEOPLE)
 
 
 def fill(
@@ -47,168 +66,131 @@ def fill(
     until: datetime | None = None,
     seed: int = 1,
     history_days: int = 14,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Shop:
-    """Make the schemas `raw` and `truth` anew, so that about `conversions` conversions land in the last `hours` hours."""
-    end = (until or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
+    """Make the schemas `raw` and `truth` anew; about `conversions` conversions land in the `hours` hours before `until`."""
+    end = _hour(until or datetime.now(UTC))
     start = end - hours * HOUR
-    busy = sum(weight(start + n * HOUR) for n in range(hours))
-    world = World(seed, conversions / PER_VISIT / busy, max(300, conversions // 4))
-    with _connected(url) as cursor:
-        for statement in load.schema_sql():
-            cursor.execute(statement)
-        first = start - timedelta(days=history_days)
-        rows = Counter(_people(cursor, world, first))
-        rows += _trade(cursor, world, first, start, end, progress)
-        for index in load.INDEXES:
-            cursor.execute(f"create index on raw.{index}")
-        cursor.execute(
-            "insert into raw._shop values (%s, %s, %s, %s, %s)", (seed, world.visits, world.people, hours, end)
-        )
-        cursor.execute("analyze")
-    return Shop(start, end, seed, dict(rows))
+    first = start - history_days * 24 * HOUR
+    rate = 100 * conversions / sum(_busy(at) for at in range(start, end, HOUR))  # of an average hour
+    world = _World(seed, rate, max(50, int(rate * PEOPLE_PER_RATE)), history_days, first, start, first)
+    with _cursor(url) as cursor:
+        load.create(cursor)
+        _trade(cursor, world, end, [], progress)
+        load.index(cursor)
+        load.analyze(cursor)
+        load.attribute(cursor, first, end)
+        _store(cursor, world)
+    return world.shop()
 
 
 def extend(url: str, until: datetime) -> Shop:
-    """The shop goes on trading: append the hours up to `until`. Raises LookupError when there is no shop."""
-    found = _state(url)
-    if found is None:
-        raise LookupError("there is no demo shop in this warehouse")
-    world, hours, end = found
-    until = until.replace(minute=0, second=0, microsecond=0)
-    rows: Counter[str] = Counter()
-    if until > end:
-        with _connected(url) as cursor:
-            rows = _trade(cursor, world, end - LONGEST - HOUR, end, until, None, only_from=end)
-            cursor.execute("update raw._shop set until = %s", (until,))
-    end = max(end, until)
-    return Shop(end - hours * HOUR, end, world.seed, dict(rows))
+    """Let the shop trade on to the last complete hour before `until`."""
+    end = _hour(until)
+    with _cursor(url) as cursor:
+        cursor.execute("lock table raw._shop")  # two who extend at once would write the same hours twice
+        world = _read(cursor)
+        if end > world.end:
+            begun = world.end
+            _trade(cursor, world, end, load.take_later(cursor))
+            load.attribute(cursor, begun, end)
+            _store(cursor, world)
+    return world.shop()
 
 
 def window(url: str) -> Shop | None:
-    """The shop that is there, if there is one."""
-    found = _state(url)
-    if found is None:
-        return None
-    world, hours, end = found
-    return Shop(end - hours * HOUR, end, world.seed, {})
+    """The shop that this warehouse holds, if any."""
+    with _cursor(url) as cursor:
+        cursor.execute("select to_regclass('raw._shop')")
+        return _read(cursor).shop() if cursor.fetchone()[0] else None
 
 
 def _trade(
     cursor: Any,
-    world: World,
-    first: datetime,
-    start: datetime,
-    end: datetime,
-    progress: Progress | None,
-    only_from: datetime | None = None,
-) -> Counter[str]:
-    """Plan each hour from `first` on (thinly before `start`), and load what lands before `end` (from `only_from` on)."""
-    thin = World(world.seed, world.visits * HISTORY_SHARE, world.people)
-    waiting: dict[datetime, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    rows: Counter[str] = Counter()
-    total = round((end - first) / HOUR)
-    for number in range(total):
-        hour = first + number * HOUR
-        busy = world if hour >= start or only_from else thin
-        for lands, table, row in plan(busy, hour):
-            landing = lands.replace(minute=0, second=0, microsecond=0)
-            if landing < end:
-                waiting[landing][table].append((lands, row))
-        ready = waiting.pop(hour, {})
-        if only_from is None or hour >= only_from:
-            for table, found in ready.items():
-                rows[table] += load.copy(cursor, table, found)
+    world: _World,
+    end: int,
+    later: list[Landed],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the hours from the world's end to `end`; what lands after that is stored for the next time."""
+    due = Counter(int(row.at) // HOUR for row in later if row.conversion)
+    ready = [row for row in later if row.at < end]
+    later = [row for row in later if row.at >= end]
+    clicks: list[tuple[Cell, ...]] = []
+    load.find_people(cursor)
+    total = (end - world.end) // HOUR
+    for done, at in enumerate(range(world.end, end, HOUR), 1):
+        hour = Hour(Random(f"{world.seed}:{at // HOUR}"), world.seed, at)
+        known, grown = world.population(at - HOUR), world.population(at)
+        for number in range(known, grown):
+            journeys.arrive(hour, person(world.seed, number), regular=number < world.people)
+        pace = world.rate * _busy(at) / 100 * (1.0 if at >= world.start else HISTORY_PACE) * hour.rng.uniform(0.9, 1.1)
+        journeys.trade(hour, grown, int(pace + hour.rng.random()) - due.pop(at // HOUR, 0))
+        for row in hour.rows:
+            (ready if row.at < end else later).append(row)
+            if row.conversion and row.at >= at + HOUR:
+                due[int(row.at) // HOUR] += 1
+        clicks += hour.clicks
+        if len(ready) >= CHUNK or done == total:
+            world.rows.update(load.copy_landed(cursor, ready))
+            ready = []
+            load.copy(cursor, "truth._clicks", TRUTH["_clicks"], clicks)
+            clicks = []
         if progress:
-            progress(number + 1, total)
-    return rows
+            progress(done, total)
+    load.add_people(cursor)
+    load.store_later(cursor, later)
+    world.end = end
 
 
-def _people(cursor: Any, world: World, first: datetime) -> Counter[str]:
-    """Customers, choices of consent, erasures, and the truth of who is who."""
-    tables: dict[str, list[Any]] = defaultdict(list)
-    for number in range(world.people):
-        for table, lands, row in _person_rows(world, number, first):
-            tables[table].append((lands, row))
-    return Counter({table: load.copy(cursor, table, rows) for table, rows in tables.items()})
+def _store(cursor: Any, world: _World) -> None:
+    cursor.execute("delete from raw._shop")
+    cursor.execute(
+        "insert into raw._shop values (%s, %s, %s, %s, to_timestamp(%s), to_timestamp(%s), to_timestamp(%s), %s)",
+        (
+            world.seed,
+            world.rate,
+            world.people,
+            world.history_days,
+            world.history_start,
+            world.start,
+            world.end,
+            json.dumps(world.rows),
+        ),
+    )
 
 
-def _person_rows(world: World, number: int, first: datetime) -> Iterator[tuple[str, datetime, dict[str, Any]]]:
-    r = random.Random(f"{world.seed}/rows/{number}")
-    who = person(world.seed, number)
-    since = first + timedelta(minutes=r.randrange(60 * 24))
-    if who.customer_id:
-        yield "customers", since, {
-            "customer_id": who.customer_id, "email": typed_email(who, r), "phone": r.choice([who.phone_national, who.phone, ""]),
-            "first_name": who.first, "last_name": who.last, "gender": who.gender, "birth_date": who.birth, "street": who.street,
-            "city": who.city, "region": who.region, "postal_code": who.postal, "country": who.country,
-            "created_at": since - timedelta(days=r.randrange(1, 900)), "updated_at": since,
-        }  # fmt: skip
-        yield "people", since, {"person": number, "id_type": "customer_id", "id_value": who.customer_id}
-        if r.random() < ERASED:
-            asked = since + timedelta(days=r.randrange(1, 10))
-            yield "erasures", asked, {"request_id": f"er-{number}", "customer_id": who.customer_id, "email": who.email,
-                                      "phone": who.phone, "requested_at": asked}  # fmt: skip
-    for id_type, value in (("email", who.email), ("phone", who.phone)):
-        yield "people", since, {"person": number, "id_type": id_type, "id_value": value}
-    for device in range(who.devices):
-        yield "people", since, {"person": number, "id_type": "anonymous_id", "id_value": who.anonymous_id(device)}
-        yield from _consents(r, world, number, device, since)
+def _read(cursor: Any) -> _World:
+    cursor.execute(
+        "select seed, rate, people, history_days, extract(epoch from history_start)::bigint,"
+        " extract(epoch from window_start)::bigint, extract(epoch from window_end)::bigint, rows from raw._shop"
+    )
+    seed, rate, people, history_days, history_start, start, end, rows = cursor.fetchone()
+    return _World(seed, rate, people, history_days, history_start, start, end, Counter(rows))
 
 
-def _consents(
-    r: random.Random, world: World, number: int, device: int, since: datetime
-) -> Iterator[tuple[str, datetime, dict[str, Any]]]:
-    who = person(world.seed, number)
-    chance = r.random()
-    choice = "granted" if chance < CONSENT_GRANTED else "denied" if chance < CONSENT_GRANTED + CONSENT_DENIED else None
-    opted_out = who.country == "US" and who.region in ("CA", "California") and r.random() < CALIFORNIAN_OPT_OUT
-    if choice is None and not opted_out:
-        return
-    subject = r.choices([("anonymous_id", who.anonymous_id(device)), ("customer_id", who.customer_id), ("email", who.email)],
-                        [8, 3 if who.customer_id else 0, 1])[0]  # fmt: skip
-    row = {
-        "subject_type": subject[0], "subject_id": subject[1], "ad_storage": choice, "ad_user_data": choice,
-        "ad_personalization": choice if r.random() > 0.1 else "denied", "analytics_storage": choice,
-        "gpc": opted_out and r.random() < 0.5, "opt_out_of_sale": opted_out, "tcf_string": None, "gpp_string": None,
-        "gpp_sid": None, "country": who.country, "region": who.region or None, "given_at": since,
-    }  # fmt: skip
-    yield "consents", since, row
-    if choice == "granted" and r.random() < WITHDRAWN:
-        later = since + timedelta(days=r.randrange(1, 13))
-        no = {
-            "ad_storage": "denied",
-            "ad_user_data": "denied",
-            "ad_personalization": "denied",
-            "analytics_storage": "denied",
-        }
-        yield "consents", later, {**row, **no, "given_at": later}
+def _busy(at: int) -> int:
+    return BUSY[at // HOUR % 24]
 
 
-def _state(url: str) -> tuple[World, int, datetime] | None:
-    with _connected(url) as cursor:
-        cursor.execute("select to_regclass('raw._shop')")
-        if cursor.fetchone()[0] is None:
-            return None
-        cursor.execute("select seed, visits, people, hours, until from raw._shop")
-        row = cursor.fetchone()
-    return (World(row[0], row[1], row[2]), row[3], row[4].astimezone(UTC)) if row else None
+def _hour(at: datetime) -> int:
+    """The start of the hour of a time (UTC if it names no zone), in seconds since 1970."""
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int((at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(hours=1)) * HOUR
 
 
-class _connected:
-    """One transaction on the warehouse."""
-
-    def __init__(self, url: str) -> None:
-        parts = make_url(url)
-        host = parts.host or parts.query.get("host")
-        self._connection = psycopg2.connect(
-            host=host, port=parts.port, user=parts.username, password=parts.password, dbname=parts.database
-        )
-
-    def __enter__(self) -> Any:
-        return self._connection.cursor()
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        if kind is None:
-            self._connection.commit()
-        self._connection.close()
+@contextmanager
+def _cursor(url: str) -> Iterator[Any]:
+    """One transaction: a shop that was not filled to its end does not exist."""
+    engine = create_engine(url)
+    try:
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("set local synchronous_commit = off")  # lost or kept as a whole either way
+            yield cursor
+            connection.commit()
+        finally:
+            connection.close()
+    finally:
+        engine.dispose()

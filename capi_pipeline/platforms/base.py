@@ -7,6 +7,7 @@ to `read`; it never needs to know which platform it is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import Recipe
 
 Payload = dict[str, Any]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def minutes(count: float) -> timedelta:
@@ -157,7 +159,7 @@ class Response:
         """The body's JSON object; {} for anything else (HTML, an empty or truncated body, a list)."""
         try:
             document = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
 
@@ -212,7 +214,8 @@ class Verdict:
 
 
 def accepted(count: int, trace_id: str = "", message: str = "") -> Verdict:
-    return Verdict(Kind.SETTLED, [Outcome(State.ACCEPTED)] * count, trace_id=trace_id, message=message)
+    outcome = Outcome(State.ACCEPTED, message=message)  # a warning of the platform stays with the events
+    return Verdict(Kind.SETTLED, [outcome] * count, trace_id=trace_id, message=message)
 
 
 def rejected(code: object, message: str = "") -> Outcome:
@@ -245,14 +248,19 @@ def by_status(response: Response, *, code: str = "", message: str = "", trace_id
 def retry_after(response: Response) -> timedelta | None:
     """The Retry-After header, in seconds or as an HTTP date relative to the answer's own Date (RFC 9110, 10.2.3)."""
     text = response.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if re.fullmatch("[0-9]{1,18}", text):
         return timedelta(seconds=min(int(text), 86400))
     try:
         when = parsedate_to_datetime(text)
         now = parsedate_to_datetime(response.headers.get("date", ""))
         return min(max(when - now, timedelta(0)), timedelta(days=1))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+def dicts(value: Any) -> list[Payload]:
+    """The objects of a JSON array; nothing of anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 # --- the platform ---------------------------------------------------------------------------------------------------
@@ -345,14 +353,18 @@ class Platform:
         return compact(self.encode(conversion))
 
     def screen_age(self, conversion: Conversion, now: datetime) -> None:
-        age = now - datetime.fromtimestamp(conversion.event_time / 1_000_000, UTC)
+        """Raises Withhold. An adjustment carries two times: its own, and that of the conversion that it restates."""
         oldest = self.limits.oldest_for.get(conversion.action_source, self.limits.oldest)
-        if oldest is not None and age > oldest:
-            raise Withhold(
-                Reason.TOO_OLD, f"{self.title} takes events of the last {oldest.total_seconds() / 86400:g} days"
-            )
-        if -age > self.limits.newest:
-            raise Withhold(Reason.IN_FUTURE)
+        times = [conversion.event_time]
+        if self.restates and conversion.event_name == "refund" and conversion.original_event_time is not None:
+            times.append(conversion.original_event_time)
+        for time in times:
+            age = age_of(time, now)
+            if time < 0 or (oldest is not None and age > oldest):
+                taken = f"the last {oldest.total_seconds() / 86400:g} days" if oldest else "1970 and later"
+                raise Withhold(Reason.TOO_OLD, f"{self.title} takes events of {taken}")
+            if -age > self.limits.newest:
+                raise Withhold(Reason.IN_FUTURE)
 
     def event_name(self, conversion: Conversion) -> str:
         """The platform's name of this event; the advertiser's own for `custom`. Raises Withhold."""
@@ -394,6 +406,11 @@ def compact(payload: Payload) -> Payload:
         if value is not None and value != "" and value != [] and value != {}:
             out[key] = value
     return out
+
+
+def age_of(time: int, now: datetime) -> timedelta:
+    """How long ago epoch microseconds were; negative if they lie ahead. Takes any 64-bit number."""
+    return timedelta(microseconds=(now - EPOCH) // timedelta(microseconds=1) - time)
 
 
 def seconds(time: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -57,8 +58,10 @@ LDU_STATES = {
 TOO_WEAK = (
     {"ct", "country", "st", "zp", "ge", "client_user_agent"}, {"db", "client_user_agent"}, {"fn", "ge"}, {"ln", "ge"},
 )  # fmt: skip
+TOO_MUCH = "reduce the amount of data"  # an oversized body, which has no code of its own
 TRANSIENT = {1, 2, 368, 5000, 21009}
 RATE_LIMITED = {4, 17, 32, 341, 613, *range(80000, 80015)}
+_MILLIS = re.compile("[0-9]{1,15}")
 AUTH = {3, 10, 102, 104, 190, 200, 294}
 
 
@@ -160,10 +163,10 @@ class Meta(Platform):
         data["client_user_agent"] = c.user_agent
         data["fbc"] = click_cookie(c)
         data["fbp"] = c.browser_ids.get("fbp")
-        if c.action_source == "app" and c.device.get("advertising_id"):
-            data["madid"] = c.device["advertising_id"].lower()
-        lead = c.click_id("fb_lead_id")
-        if self.config.lead_event_source and lead and lead.isdigit():
+        if c.action_source == "app" and c.advertising_id:
+            data["madid"] = c.advertising_id.lower()
+        lead = c.click_id("fb_lead_id") or ""
+        if self.config.lead_event_source and re.fullmatch("[0-9]{15,17}", lead):
             data["lead_id"] = int(lead)
         have = {key for key, value in data.items() if value}
         if not have or any(have <= weak for weak in TOO_WEAK):
@@ -181,23 +184,23 @@ class Meta(Platform):
                 "returning": "existing_customer_to_business",
             }.get(c.customer_type or ""),
         }
-        items = [item for item in c.contents if item.get("id")]
+        items = [item for item in c.contents if item["id"]]
         if items:
             data["content_type"] = "product"
             data["content_ids"] = [item["id"] for item in items]
             data["contents"] = [
                 {
                     "id": item["id"],
-                    "quantity": item.get("quantity"),
-                    "item_price": item.get("price"),
-                    "title": item.get("name"),
-                    "brand": item.get("brand"),
-                    "category": item.get("category"),
+                    "quantity": item["quantity"],
+                    "item_price": item["price"],
+                    "title": item["name"],
+                    "brand": item["brand"],
+                    "category": item["category"],
                 }
                 for item in items
             ]
             if c.event_name in ("purchase", "begin_checkout"):
-                data["num_items"] = sum(int(item.get("quantity") or 1) for item in items)
+                data["num_items"] = sum(item["quantity"] or 1 for item in items)
         if c.action_source == "system_generated" and self.config.lead_event_source:
             data["event_source"] = "crm"
             data["lead_event_source"] = self.config.lead_event_source
@@ -205,10 +208,14 @@ class Meta(Platform):
 
     def app_data(self, c: Conversion) -> Payload:
         device = c.device
-        ios = str(device.get("os", "")).lower() in ("ios", "ipados")
-        tracking = device.get("att_status") == "authorized" if ios else bool(device.get("advertising_id"))
+        system = str(device.get("os", "")).lower()
+        ios = system in ("ios", "ipados")
         if not device.get("os") or not device.get("os_version"):
             raise Withhold(Reason.MISSING_FIELD, "an app event needs device.os and device.os_version")
+        if not ios and system != "android":
+            raise Withhold(Reason.INVALID_VALUE, "Meta takes app events of iOS and Android")
+        status = str(device.get("att_status") or "").lower()
+        tracking = status == "authorized" if ios else c.advertising_id is not None
         extended = [""] * 16
         extended[0] = "i2" if ios else "a2"
         for place, key in ((1, "app_id"), (2, "app_version"), (3, "app_version"), (4, "os_version"), (5, "model"),
@@ -224,10 +231,8 @@ class Meta(Platform):
     def limited_data_use(self, c: Conversion) -> Payload:
         """Limited Data Use: in its states by number, elsewhere 0/0 lets Meta geolocate, which needs an IP address."""
         nation, region_name = c.jurisdiction
-        state = LDU_STATES.get((region_name or "").strip().upper()) if nation == "US" else None
-        if state is None and region_name and nation == "US":
-            code = region.code.normalise(region_name, "US")
-            state = LDU_STATES.get((code or "").upper())
+        code = region.code.normalise(region_name.strip(), "US") if nation == "US" and region_name else None
+        state = LDU_STATES.get((code or "").upper())
         if state is None and not c.ip_address:
             raise Withhold(Reason.OPTED_OUT, "no US state and no IP address for limited data use")
         return {
@@ -256,20 +261,23 @@ class Meta(Platform):
     def read(self, response: Response, count: int) -> Verdict:
         body = response.json()
         error = body.get("error")
-        if isinstance(error, dict):
-            return self.read_error(error, response)
-        if response.status == 200 and body.get("events_received") == count and isinstance(body.get("fbtrace_id"), str):
-            messages = "; ".join(map(str, body.get("messages") or []))
-            return accepted(count, body["fbtrace_id"], messages)
+        if isinstance(error, dict) and type(error.get("code")) is int:
+            return self.read_error(error, response, count)
+        received, trace_id, messages = body.get("events_received"), body.get("fbtrace_id"), body.get("messages", [])
+        counted = type(received) is int and received == count
+        if response.status == 200 and counted and trace_id and isinstance(trace_id, str) and isinstance(messages, list):
+            return accepted(count, trace_id, "; ".join(map(str, messages)))
         return by_status(response) or unreadable(response)
 
-    def read_error(self, error: Payload, response: Response) -> Verdict:
-        code, subcode = error.get("code"), error.get("error_subcode")
+    def read_error(self, error: Payload, response: Response, count: int) -> Verdict:
+        code, subcode = error["code"], error.get("error_subcode")
         label = f"{code}/{subcode}" if subcode else str(code)
         words = error.get("error_user_msg") or error.get("message") or ""
         known: dict[str, Any] = {"code": label, "message": str(words), "trace_id": str(error.get("fbtrace_id") or "")}
         if code in RATE_LIMITED:
             return Verdict(Kind.RATE_LIMITED, wait=usage_wait(response) or retry_after(response) or minutes(1), **known)
+        if count > 1 and TOO_MUCH in known["message"].lower():
+            return Verdict(Kind.REFUSED, **known)
         if error.get("is_transient") is True or code in TRANSIENT or response.status >= 500:
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
         if code in AUTH:
@@ -289,16 +297,18 @@ def click_cookie(c: Conversion) -> str | None:
         return cookie
     if cookie:
         parts = cookie.split(".", 3)
-        if parts[-1] == click or (len(parts) == 4 and parts[2].isdigit() and clicked <= int(parts[2])):
+        if parts[-1] == click or (len(parts) == 4 and _MILLIS.fullmatch(parts[2]) and clicked <= int(parts[2])):
             return cookie
     return f"fb.1.{clicked}.{click}"
 
 
 def usage_wait(response: Response) -> timedelta | None:
-    """The longest `estimated_time_to_regain_access` (minutes) of the usage header, if it is there."""
+    """The longest `estimated_time_to_regain_access` (minutes, a day at most) of the usage header, if it is there."""
     try:
         usage = json.loads(response.headers.get("x-business-use-case-usage", ""))
-        waits = [entry["estimated_time_to_regain_access"] for entries in usage.values() for entry in entries]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        longest = max(
+            float(entry["estimated_time_to_regain_access"]) for entries in usage.values() for entry in entries
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
-    return minutes(max(waits)) if waits and max(waits) > 0 else None
+    return min(minutes(min(longest, 1440)), days(1)) if longest > 0 else None

@@ -24,6 +24,7 @@ from capi_pipeline.platforms.base import (
     iso,
     rejected,
     retry_after,
+    unreadable,
 )
 
 
@@ -77,4 +78,6 @@ class Outbrain(Platform):
             return Verdict(Kind.TRANSIENT, wait=retry_after(response), code=code, message=message)
         if response.status in (401, 403, 404):
             return Verdict(Kind.CONFIGURATION, code=code, message=message)
+        if response.status < 400:
+            return unreadable(response)
         return Verdict(Kind.SETTLED, [rejected(code, message)] * count, code=code, message=message)

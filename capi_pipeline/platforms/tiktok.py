@@ -26,12 +26,14 @@ from capi_pipeline.platforms.base import (
     Deduplication,
     Kind,
     Limits,
+    Outcome,
     Payload,
     Platform,
     PlatformConfig,
     Reason,
     Request,
     Response,
+    State,
     Verdict,
     Withhold,
     accepted,
@@ -46,24 +48,11 @@ from capi_pipeline.platforms.base import (
 )
 
 # Names that TikTok keeps for itself (help centre, custom and reserved events, Feb 2026).
-RESERVED = frozenset(
-    [
-        "AddBilling",
-        "Browse",
-        "Checkout",
-        "ClickForm",
-        "ClickInDownloadPage",
-        "ClickToDownload",
-        "Consult",
-        "ConsultByPhone",
-        "CompletePayment",
-        "Registration",
-        "StartCheckout",
-        "ViewConsultationPage",
-        "ViewDownloadPage",
-        "ViewForm",
-    ]
-)
+RESERVED = frozenset([
+    "AddBilling", "Browse", "Checkout", "ClickForm", "ClickInDownloadPage", "ClickToDownload", "Consult",
+    "ConsultByPhone", "CompletePayment", "Registration", "StartCheckout", "ViewConsultationPage", "ViewDownloadPage",
+    "ViewForm",
+])  # fmt: skip
 # App events that go by another name than on the web.
 APP_NAMES = {
     "page_view": "page_view",
@@ -73,9 +62,9 @@ APP_NAMES = {
     "app_install": "InstallApp",
     "app_open": "LaunchAPP",
 }
-OFFLINE_SOURCES = {"physical_store", "phone_call", "chat", "email", "other", "system_generated"}
 ATT_STATUS = {"AUTHORIZED", "DENIED", "NOT_DETERMINED", "RESTRICTED", "NOT_APPLICABLE"}
-_INDEX = re.compile(r"\b(?:batch|data)(?:\.|\[)(\d+)\b", re.I)
+LONGEST_CLICK_ID = 1000
+_INDEX = re.compile(r"\b(?:batch|data)[.\[]([0-9]{1,9})\b", re.I)
 
 
 class TikTok(Platform):
@@ -86,7 +75,8 @@ class TikTok(Platform):
     title = "TikTok"
     documentation = "https://business-api.tiktok.com/portal/docs?id=1771101303285761"
     host = "https://business-api.tiktok.com"
-    limits = Limits(events=1000, oldest=days(28), newest=minutes(0), atomic=True, bytes=1_000_000, per_second=500)
+    # No size is published; below 1 MB with room for the envelope.
+    limits = Limits(events=1000, oldest=days(28), newest=minutes(0), atomic=True, bytes=990_000, per_second=500)
     deduplication = Deduplication(keys=("event", "event_id"), window=hours(48))
     limited_data = True  # web and app only
     event_names: ClassVar = {
@@ -166,12 +156,13 @@ class TikTok(Platform):
 
     def encode(self, c: Conversion) -> Payload:
         source, _ = self.source(c)
+        name = self.tiktok_name(c, source)
         if c.opt_out_of_sale and source not in ("web", "app"):
             raise Withhold(Reason.OPTED_OUT, f"TikTok's {source} events have no limited-data flag")
         if c.value is not None and c.value < 0:
             raise Withhold(Reason.INVALID_VALUE, "TikTok takes no negative value")
         payload: Payload = {
-            "event": self.tiktok_name(c, source),
+            "event": name,
             "event_time": seconds(c.event_time),
             "event_id": c.event_id,
             "user": self.user(c, source),
@@ -213,7 +204,8 @@ class TikTok(Platform):
         }
         strong = any(user.get(field) for field in ("email", "phone", "external_id"))
         if source == "web":
-            user |= {"ttclid": c.click_id("ttclid"), "ttp": c.browser_ids.get("ttp")}
+            click = c.click_id("ttclid") or ""  # never cut: a part of it is another click
+            user |= {"ttclid": click if len(click) <= LONGEST_CLICK_ID else None, "ttp": c.browser_ids.get("ttp")}
             strong = strong or bool(user["ttclid"] or user["ttp"] or (c.ip_address and c.user_agent))
         elif source == "app":
             user |= self.device_ids(c)
@@ -223,17 +215,21 @@ class TikTok(Platform):
         return user
 
     def device_ids(self, c: Conversion) -> Payload:
-        ios = str(c.device.get("os", "")).lower() in ("ios", "ipados")
-        known = str(c.device.get("advertising_id") or "")
-        ids: Payload = {"idfv": c.device.get("vendor_id") if ios else None}
-        if known.strip("0-"):  # all zeros: the person limited ad tracking
-            ids["idfa" if ios else "gaid"] = (advertising_id.idfa if ios else advertising_id.gaid)(known)
+        system = str(c.device.get("os", "")).lower()
+        known = c.advertising_id
+        if system == "android":
+            return {"gaid": advertising_id.gaid(known) if known else None}
+        if system not in ("ios", "ipados"):
+            return {}
         status = str(c.device.get("att_status") or "").upper()
-        ids["att_status"] = status if ios and status in ATT_STATUS else None
-        return ids
+        return {
+            "idfa": advertising_id.idfa(known) if known else None,
+            "idfv": c.device.get("vendor_id"),
+            "att_status": status if status in ATT_STATUS else None,
+        }
 
     def properties(self, c: Conversion) -> Payload:
-        items = [item for item in c.contents if item.get("id")]
+        items = [item for item in c.contents if item["id"]]
         out: Payload = {
             "value": c.value,
             "currency": c.currency,
@@ -246,16 +242,16 @@ class TikTok(Platform):
             out["contents"] = [
                 {
                     "content_id": item["id"],
-                    "content_name": item.get("name"),
-                    "content_category": item.get("category"),
-                    "brand": item.get("brand"),
-                    "quantity": item.get("quantity"),
-                    "price": item.get("price"),
+                    "content_name": item["name"],
+                    "content_category": item["category"],
+                    "brand": item["brand"],
+                    "quantity": item["quantity"],
+                    "price": item["price"],
                 }
                 for item in items
             ]
             if c.event_name == "begin_checkout":
-                out["num_items"] = sum(int(item.get("quantity") or 1) for item in items)
+                out["num_items"] = sum(item["quantity"] or 1 for item in items)
         return out
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
@@ -277,17 +273,19 @@ class TikTok(Platform):
         trace_id = str(body.get("request_id") or "")
         known: dict[str, Any] = {"code": str(code), "message": str(body.get("message") or ""), "trace_id": trace_id}
         if code in (0, 20001) and response.status == 200 and trace_id:
+            if self.config.test_event_code:  # shown, not counted: still to be sent once the test is over
+                shown = Outcome(State.WITHHELD, "test_event_code", "shown in Test Events; TikTok did not count it")
+                return Verdict(Kind.SETTLED, [shown] * count, trace_id=trace_id)
             # 20001, "partially successful", names no event; sending again would not find the failed one either.
-            return accepted(count, trace_id, known["message"] if code else "")
+            return accepted(count, trace_id, f"20001: {known['message']}" if code else "")
         if code == 40100:
             return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or timedelta(minutes=5), **known)
         if code in (40001, 40104, 40105):
             return Verdict(Kind.AUTH, **known)
         if 40000 <= code < 50000:
-            found = {int(index) for index in _INDEX.findall(known["message"])}
-            return Verdict(
-                Kind.REFUSED, culprits={i: rejected(code, known["message"]) for i in found if i < count}, **known
-            )
+            named = {int(index) for index in _INDEX.findall(known["message"])}
+            culprits = {index: rejected(code, known["message"]) for index in sorted(named) if index < count}
+            return Verdict(Kind.REFUSED, culprits=culprits, **known)
         if 50000 <= code < 60000:
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
         return by_status(response, **known) or unreadable(response)

@@ -11,10 +11,13 @@
     ]) }}
 {% endmacro %}
 
-{#- Keys by which a request for erasure finds a person. A phone is compared by its last nine digits, so that the national and the
-    international spelling meet; who shares them with an erased person is erased as well, which is the safe side. -#}
+{#- A phone number as a key of people, for requests of erasure: its last nine digits, so that the national and the international
+    spelling meet. Who shares them with an erased person is erased as well, which is the safe side; a fragment is no key. -#}
 {% macro phone_key(phone) %}{{ return(adapter.dispatch('phone_key')(phone)) }}{% endmacro %}
-{% macro default__phone_key(phone) -%} right(nullif(regexp_replace({{ phone }}, '[^0-9]', '', 'g'), ''), 9) {%- endmacro %}
+{% macro default__phone_key(phone) -%}
+    {%- set digits = "regexp_replace(" ~ phone ~ ", '[^0-9]', '', 'g')" -%}
+    case when length({{ digits }}) >= 7 then right({{ digits }}, 9) end
+{%- endmacro %}
 
 {#- An expression that may lead to a person, in a query where `erased` is joined by row. -#}
 {% macro unless_erased(expression, otherwise='null') -%}

@@ -6,8 +6,8 @@
     case
         when pg_typeof({{ column }}) = 'jsonb'::regtype then
             case when jsonb_typeof({{ column }}::jsonb) = '{{ kind }}' then {{ column }}::jsonb end
-        when pg_input_is_valid({{ column }}::text, 'jsonb') then
-            case when jsonb_typeof({{ column }}::text::jsonb) = '{{ kind }}' then {{ column }}::text::jsonb end
+        when left(ltrim({{ column }}::text, e' \t\r\n'), 1) = '{{ "{" if kind == "object" else "[" }}' then
+            case when pg_input_is_valid({{ column }}::text, 'jsonb') then {{ column }}::text::jsonb end
     end
 {%- endmacro %}
 

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -236,10 +237,10 @@ class Server:
             if isinstance(step, Exception):
                 raise step
             if isinstance(step, Exchange):
-                body = step.response.json()
-                for e, outcome in zip(events, body.get("outcomes", []), strict=False):
-                    if outcome["state"] in ("accepted", "pending"):
-                        self.store([e])
+                with suppress(TypeError, KeyError, RecursionError):
+                    outcomes = step.response.json().get("outcomes", [])
+                    taken = [outcome["state"] in ("accepted", "pending") for outcome in outcomes]
+                    self.store([e for e, stored in zip(events, taken, strict=False) if stored])
                 return step
             if callable(step):
                 return step(events)
@@ -332,5 +333,3 @@ class Bench:
 
     def reasons(self) -> dict[str, str]:
         return dict(self.sql("select event_id, coalesce(reason, '') from capi.deliveries"))
-
-

@@ -162,7 +162,8 @@ def test_connections_of_ended_hours_hold_no_lock(ledger: Ledger) -> None:
         with ledger.hour(DESTINATION, HOUR + timedelta(hours=minute), "run"):
             pass
     with ledger.engine.connect() as connection:
-        query = "select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"
+        query = """select count(*) from pg_locks where locktype = 'advisory'
+            and database = (select oid from pg_database where datname = current_database())"""
         assert connection.execute(text(query)).scalar_one() == 0
 
 
@@ -300,13 +301,26 @@ def test_pending_events_leave_one_question_for_the_platform(ledger: Ledger, sess
 
 @pytest.mark.parametrize(
     "id_",
-    ["it's \"quoted\"", "naïve-日本-🛒", "x" * 2000, "a\tb\nc", "%s :id {0} {{}}", "null", "{a,b}", '{"a"}', "", " ", "\\x00", "NULL"],
+    [
+        'it\'s "quoted"',
+        "naïve-日本-🛒",
+        "x" * 2000,
+        "a\tb\nc",
+        "%s :id {0} {{}}",
+        "null",
+        "{a,b}",
+        '{"a"}',
+        "",
+        " ",
+        "\\x00",
+        "NULL",
+    ],
 )
 def test_any_text_is_an_event_id(ledger: Ledger, session: HourLedger, id_: str) -> None:
     assert session.claim([item(id_, "it's, {odd} \\ name")]) == {("it's, {odd} \\ name", id_)}
-    session.settle([done(id_, State.REJECTED, "it's, {odd} \\ name", message="{it's} \\ \"x\"")])
+    session.settle([done(id_, State.REJECTED, "it's, {odd} \\ name", message='{it\'s} \\ "x"')])
     assert session.states([("it's, {odd} \\ name", id_)])[("it's, {odd} \\ name", id_)].state is State.REJECTED
-    assert value(ledger, "message", id_) == "{it's} \\ \"x\""
+    assert value(ledger, "message", id_) == '{it\'s} \\ "x"'
 
 
 def test_times_survive_to_the_microsecond(ledger: Ledger, session: HourLedger) -> None:
@@ -420,9 +434,7 @@ def test_a_claim_that_meets_a_dead_session_says_so_in_words(ledger: Ledger, sess
 # --- what people ask and answer -------------------------------------------------------------------------------------
 
 
-def test_held_events_are_listed_with_their_reason_and_resolved_by_a_person(
-    ledger: Ledger, session: HourLedger
-) -> None:
+def test_held_events_are_listed_with_their_reason_and_resolved_by_a_person(ledger: Ledger, session: HourLedger) -> None:
     session.claim([item("a"), item("b"), item("c")])
     for id_ in "abc":
         session.settle([done(id_, State.HELD, reason=Held.NO_DEDUPLICATION.value, unknown=True)])

@@ -14,7 +14,7 @@ from .support import Clock
 
 def test_requests_are_spaced_by_the_allowed_rate() -> None:
     clock = Clock()
-    pace = Pace(4, clock.monotonic, clock.forward)
+    pace = Pace(4, 1, clock.monotonic, clock.forward)
     starts = []
     for _ in range(9):
         pace.turn()
@@ -22,9 +22,24 @@ def test_requests_are_spaced_by_the_allowed_rate() -> None:
     assert starts == pytest.approx([n * 0.25 for n in range(9)])
 
 
+def test_a_burst_does_not_raise_the_rate() -> None:
+    clock = Clock()
+    pace = Pace(4, 10, clock.monotonic, clock.forward)
+    for _ in range(10):
+        pace.turn()
+    assert clock.monotonic() == 0
+    for _ in range(100):
+        pace.turn()
+    assert clock.monotonic() == pytest.approx(25)
+    clock.forward(3600)  # a long pause saves up no more than one burst
+    for _ in range(20):
+        pace.turn()
+    assert clock.monotonic() == pytest.approx(3625 + 2.5, abs=0.3)
+
+
 def test_without_a_rate_nobody_waits() -> None:
     clock = Clock()
-    pace = Pace(None, clock.monotonic, clock.forward)
+    pace = Pace(None, 10, clock.monotonic, clock.forward)
     for _ in range(100):
         pace.turn()
     assert clock.monotonic() == 0
@@ -51,7 +66,7 @@ def test_a_hold_holds_every_thread_back() -> None:
 
 def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
     clock = Clock()
-    pace = Pace(None, clock.monotonic, clock.forward)
+    pace = Pace(None, 10, clock.monotonic, clock.forward)
     pace.hold(60)
     pace.hold(1)
     pace.turn()
@@ -59,7 +74,7 @@ def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
 
 
 def test_a_stopped_run_does_not_sit_out_a_hold() -> None:
-    stop, pace = threading.Event(), None
+    stop = threading.Event()
     pace = Pace(wait=stop.wait)
     pace.hold(3600)
     waiting = threading.Thread(target=pace.turn, daemon=True)

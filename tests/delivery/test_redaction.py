@@ -79,7 +79,9 @@ def test_pages_become_one_short_line() -> None:
     assert "\n" not in text
 
 
-@pytest.mark.parametrize("text", ["a" * 2_000_000, "+1" * 500_000, "<" * 1_000_000, "bearer " * 200_000, "@" * 1_000_000])
+@pytest.mark.parametrize(
+    "text", ["a" * 2_000_000, "+1" * 500_000, "<" * 1_000_000, "bearer " * 200_000, "@" * 1_000_000]
+)
 def test_a_huge_answer_is_redacted_quickly(text: str) -> None:
     started = time.monotonic()
     assert len(Redactor([TOKEN])(text)) <= LONGEST

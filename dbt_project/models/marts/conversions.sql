@@ -8,6 +8,8 @@
     )
 }}
 
+-- What the sources tell of these hours (told) gets its id (identified), is there once (events), and is then joined, by row, with what
+-- belongs to it: items, clicks, cookies, the person, the choice, the request for erasure.
 with told as (
     select *
     from {{ ref('int_conversion_events') }}
@@ -88,7 +90,7 @@ identified as (
 landings as (
     select
         identified.*,
-        row_number() over (partition by event_name, event_id order by recorded_at, event_time, transaction_id) as landing
+        row_number() over (partition by event_name, event_id order by recorded_at, event_time, transaction_id, value, email) as landing
     from identified
     {% if is_incremental() -%}
     where not exists (
@@ -113,7 +115,7 @@ items as (
     select
         events.row_id,
         items.*,
-        row_number() over (partition by events.row_id, items.line order by items.product_id, items.quantity) as copy
+        row_number() over (partition by events.row_id, items.line order by items.product_id, items.quantity, items.unit_price) as copy
     from events
     inner join {{ ref('stg_order_items') }} as items on items.order_id = events.transaction_id
     where events.event_name = 'purchase'
@@ -175,22 +177,32 @@ click_ids as (
     group by row_id
 ),
 
--- Cookies: the newest value of each before the conversion, or with its own pixel event.
+-- Cookies: the newest value of each before the conversion, or with its own pixel event. A device shows the same cookies on every page:
+-- only their changes are looked at.
+cookie_sights as (
+    select
+        anonymous_id,
+        name,
+        value,
+        seen_at,
+        lag(value) over (partition by anonymous_id, name order by seen_at, value) as value_before
+    from {{ ref('int_browser_ids') }}
+    where anonymous_id in (select anonymous_id from events)
+        and value is not null
+),
+
 last_cookies as (
     select
         events.row_id,
         cookies.name,
         cookies.value,
-        row_number() over (
-            partition by events.row_id, cookies.name
-            order by cookies.seen_at desc, cookies.value
-        ) as recency
+        row_number() over (partition by events.row_id, cookies.name order by cookies.seen_at desc, cookies.value desc) as recency
     from events
-    inner join {{ ref('int_browser_ids') }} as cookies
+    inner join cookie_sights as cookies
         on cookies.anonymous_id = events.anonymous_id
         and cookies.seen_at <= events.seen_until
-        and cookies.seen_at >= {{ add_minutes('events.seen_until', -1440 * var('click_lookback_days')) }}
-    where cookies.value is not null
+    where cookies.value_before is null
+        or cookies.value_before <> cookies.value
 ),
 
 browser_ids as (
@@ -205,7 +217,7 @@ browser_ids as (
 customers as (
     select
         customers.*,
-        row_number() over (partition by customer_id order by updated_at desc, landed_at desc) as age
+        row_number() over (partition by customer_id order by updated_at desc, landed_at desc, email, phone) as age
     from {{ ref('stg_customers') }} as customers
     where customer_id in (select user_id from events)
 ),
@@ -280,7 +292,10 @@ choices as (
         consents.*,
         row_number() over (
             partition by subjects.row_id
-            order by consents.given_at desc, consents.landed_at desc, consents.ad_user_data, consents.ad_storage
+            order by
+                consents.given_at desc, consents.landed_at desc, consents.ad_user_data, consents.ad_storage,
+                consents.ad_personalization, consents.subject_type, consents.country, consents.region, consents.tcf_string,
+                consents.gpp_string
         ) as recency
     from subjects
     inner join {{ ref('stg_consents') }} as consents
@@ -294,7 +309,7 @@ consents as (
         {{ newest('ad_storage', 'recency') }} as ad_storage,
         {{ newest('ad_user_data', 'recency') }} as ad_user_data,
         {{ newest('ad_personalization', 'recency') }} as ad_personalization,
-        {{ newest('(opt_out_of_sale or gpc)', 'recency') }} as opt_out_of_sale,
+        {{ newest('coalesce(opt_out_of_sale or gpc, opt_out_of_sale, gpc)', 'recency') }} as opt_out_of_sale,
         max(case when recency = 1 then country end) as privacy_country,
         max(case when recency = 1 then region end) as privacy_region,
         max(case when recency = 1 then tcf_string end) as tcf_string,
@@ -342,7 +357,8 @@ select
     cast(case when events.currency is not null then events.remaining_value end as numeric(18, 4)) as remaining_value,
     case
         when events.event_name = 'refund' then {{ json_object({'original_event_name': "'purchase'"}) }}
-        when events.source is not null then {{ json_with(json_impersonal('events.properties', keys_outside_properties()), 'lead_source', 'events.source') }}
+        when events.source is not null
+            then {{ json_with(json_impersonal('events.properties', keys_outside_properties()), 'lead_source', 'events.source') }}
         else {{ json_impersonal('events.properties', keys_outside_properties()) }}
     end as properties,
     {{ unless_erased('events.user_id') }} as user_id,

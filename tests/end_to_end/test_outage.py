@@ -1,0 +1,185 @@
+"""A platform is down for three hours: three red partitions in the UI's own data, the others delivered in time; reruns from
+the UI (its mutation) and by `capi retry` send only what was missing. The sandbox's store is the witness."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from capi_pipeline import embedded
+from capi_pipeline.demo import shop
+from tests.end_to_end.conftest import CAPI, Installation, free_port, install
+
+pytestmark = pytest.mark.timeout(600)
+
+NAMES = ("google", "meta", "microsoft", "outbrain", "tiktok")
+
+
+class Ui:
+    """The calls that the Dagster UI makes."""
+
+    def __init__(self, port: int) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        answer = requests.post(
+            f"{self.address}/graphql", json={"query": query, "variables": variables}, timeout=60
+        ).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def materialize(self, assets: list[list[str]], partitions: list[str]) -> None:
+        """The button *Materialize* for these partitions."""
+        answer = self.ask(
+            """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
+                __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+            p={"partitionNames": partitions, "assetSelection": [{"path": path} for path in assets]},
+        )
+        assert answer["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", answer
+
+    def settled(self, asset: list[str], partitions: list[str], seconds: float = 240) -> dict[str, str]:
+        """The status of these partitions once none of them is missing or running."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.statuses(asset, partitions)
+            busy = self.ask(
+                "{ runsOrError(filter: {statuses: [QUEUED, STARTING, STARTED, NOT_STARTED]}) { ... on Runs { count } } }"
+            )
+            if len(found) == len(partitions) and not busy["runsOrError"]["count"]:
+                return found
+            assert time.monotonic() < deadline, (asset, found, busy)
+            time.sleep(1)
+
+    def statuses(self, asset: list[str], partitions: list[str]) -> dict[str, str]:
+        data = self.ask(
+            """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode { assetPartitionStatuses {
+                ... on TimePartitionStatuses { ranges { status startKey endKey } } } } } }""",
+            k={"path": asset},
+        )
+        ranges = data["assetNodeOrError"]["assetPartitionStatuses"]["ranges"]
+        return {p: r["status"] for p in partitions for r in ranges if r["startKey"] <= p <= r["endKey"]}
+
+    def failure(self, asset: str) -> str:
+        """What the page of the latest failed run says about this asset's step."""
+        data = self.ask(
+            """{ runsOrError(filter: {statuses: [FAILURE]}, limit: 20) { ... on Runs { results {
+                eventConnection(limit: 1000) { events { ... on ExecutionStepFailureEvent { stepKey
+                    failureMetadata { description } error { message } } } } } } } }"""
+        )
+        events = [
+            e
+            for run in data["runsOrError"]["results"]
+            for e in run["eventConnection"]["events"]
+            if e.get("stepKey") == asset
+        ]
+        assert events
+        return str((events[0]["failureMetadata"] or {}).get("description") or events[0]["error"]["message"])
+
+
+@contextmanager
+def up(there: Installation) -> Iterator[Ui]:
+    """`capi up`, ready; ended by the signal of Ctrl-C."""
+    port = free_port()
+    with (there.home.parent / "up.log").open("w") as log:
+        process = subprocess.Popen(
+            [*CAPI, "up", "--port", str(port), "--no-schedules"],
+            env=there.environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            deadline = time.monotonic() + 120
+            while "Dagster UI" not in (there.home.parent / "up.log").read_text():
+                assert process.poll() is None, (there.home.parent / "up.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            yield Ui(port)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) is not None
+    assert not _left(there.home), "capi up left something running"
+
+
+def _left(home: Path) -> list[str]:
+    """Processes that still have this installation in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(home) in line and str(os.getpid()) != entry.parent.name:
+            found.append(line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    made = install(tmp_path_factory.mktemp("outage"))
+    with embedded.postgres(made.home / "postgres") as sockets:
+        shop.fill(embedded.url(sockets, "warehouse"), conversions=600, hours=24, history_days=2)
+    return made
+
+
+def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installation) -> None:
+    last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = [f"{last - timedelta(hours=n):%Y-%m-%d-%H:00}" for n in (4, 3, 2)]
+    road = [["conversions"], ["hashed_conversions"], *(["destinations", name] for name in NAMES)]
+    with up(there) as ui:
+        models = [
+            node["assetKey"]["path"]
+            for node in ui.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
+            if node["assetKey"]["path"][0] == "warehouse"
+        ]
+        requests.post(f"{there.sandbox}/_sandbox/faults", json={"platform": "meta", "kind": "server_error"}, timeout=10)
+        ui.materialize([*models, *road], hours)
+        assert set(ui.settled(["destinations", "meta"], hours).values()) == {"FAILED"}
+        for name in ("google", "tiktok", "microsoft", "outbrain"):  # an outage delays nobody else
+            assert set(ui.settled(["destinations", name], hours).values()) == {"MATERIALIZED"}, name
+        why = ui.failure("destinations__meta")
+        assert "does not take requests" in why
+        assert "Rerun this partition" in why
+        before = there.counts()
+        assert before["meta"]["accepted"] == 0
+
+        requests.delete(f"{there.sandbox}/_sandbox/faults", timeout=10)
+        ui.materialize([["destinations", "meta"]], hours[:2])
+        statuses = ui.settled(["destinations", "meta"], hours)
+        assert statuses == {hours[0]: "MATERIALIZED", hours[1]: "MATERIALIZED", hours[2]: "FAILED"}
+        retried = there.json("retry", "--destination", "meta")
+        assert not retried["failures"]
+        assert ui.statuses(["destinations", "meta"], hours)[hours[2]] == "MATERIALIZED"
+
+        after = there.counts()
+        status = {row["destination"]: row for row in there.json("status")["destinations"]}
+        assert after["meta"]["accepted"] == status["meta"]["accepted"] > 0
+        assert after["meta"]["duplicates"] == after["meta"]["double_counted"] == 0
+        for platform in ("google_data_manager", "tiktok", "microsoft_offline", "outbrain"):
+            assert after[platform] == before[platform], platform  # nobody got anything twice
+        ui.materialize([["destinations", "meta"]], hours)  # and once more
+        ui.settled(["destinations", "meta"], hours)
+        assert there.counts()["meta"] == after["meta"]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def test_the_ui_shows_the_asset_and_its_partitions_in_a_browser(there: Installation, tmp_path: Path) -> None:
+    with up(there) as ui:
+        picture = tmp_path / "page.png"
+        dom = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1600,1000", "--virtual-time-budget=20000",
+             f"--screenshot={picture}", "--dump-dom", f"{ui.address}/assets/destinations/meta?view=partitions"],
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert "Materialized (" in dom.stdout
+        assert "Failed (0)" in dom.stdout
