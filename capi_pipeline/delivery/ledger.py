@@ -12,20 +12,17 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
+from capi_pipeline.delivery.database import answering, migrate, opened, persistently
 from capi_pipeline.delivery.tables import SCHEMA
-from capi_pipeline.errors import ConfigurationError, DeliveryError
+from capi_pipeline.errors import DeliveryError
 from capi_pipeline.platforms.base import State
-
-HEAD = "0001"
-RECONNECT_SECONDS = 30.0
 
 Key = tuple[str, str]  # (event_name, event_id)
 
@@ -94,24 +91,8 @@ class Ledger:
     @classmethod
     def open(cls, url: str) -> Ledger:
         """Connect and migrate. Raises ConfigurationError when the database is unreachable or not PostgreSQL."""
-        try:
-            backend = make_url(url).get_backend_name()
-            if backend != "postgresql":
-                raise ConfigurationError(f"The ledger needs PostgreSQL, CAPI_LEDGER_URL names {backend}.", _EXAMPLE)
-            engine = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True)
-        except (SQLAlchemyError, ValueError, ImportError) as error:
-            raise ConfigurationError(
-                f"CAPI_LEDGER_URL is not a usable URL ({type(error).__name__}).", _EXAMPLE
-            ) from None
-        try:
-            _migrate(engine)
-        except DBAPIError as error:
-            words = (str(error.orig).strip().splitlines() or [type(error).__name__])[0]
-            what = "does not answer" if isinstance(error, OperationalError) else "cannot be used"
-            raise ConfigurationError(
-                f"The ledger's database ({engine.url.render_as_string(True)}) {what}: {words}",
-                "Start it, or correct CAPI_LEDGER_URL and its user's rights. Nothing was sent.",
-            ) from None
+        engine = opened(url)
+        migrate(engine)
         return cls(engine)
 
     @contextmanager
@@ -123,13 +104,23 @@ class Ledger:
         finally:
             session.close()
 
+    def query(self, query: str, **values: Any) -> list[Any]:
+        """The rows of one statement, committed. Raises DeliveryError when the database does not answer."""
+        with answering("the ledger"), self.engine.begin() as connection:
+            result = connection.execute(text(query), values)
+            return list(result) if result.returns_rows else []
+
     def counts(self, destination: str, hour: datetime) -> list[tuple[State, str | None, str | None, int]]:
         """(state, reason, platform code, number) of one hour."""
         query = f"""select state, reason, code, count(*) from {SCHEMA}.deliveries
             where destination = :destination and hour = :hour group by 1, 2, 3 order by 4 desc"""
-        with self.engine.connect() as connection:
-            rows: list[Any] = list(connection.execute(text(query), {"destination": destination, "hour": hour}))
+        rows = self.query(query, destination=destination, hour=hour)
         return [(State(state), reason, code, count) for state, reason, code, count in rows]
+
+    def knows(self, destination: str, hour: datetime) -> bool:
+        """Whether an earlier run has left rows of this hour."""
+        query = f"select exists (select from {SCHEMA}.deliveries where destination = :destination and hour = :hour)"
+        return bool(self.query(query, destination=destination, hour=hour)[0][0])
 
 
 class HourLedger:
@@ -140,18 +131,27 @@ class HourLedger:
         self.claim_id = uuid.uuid4().hex
         self._engine = engine
         self._mutex = threading.Lock()
-        name = f"{destination}@{hour:%Y-%m-%dT%H:%M}"
+        self._ended = False
+        name = f"{destination}@{hour.astimezone(UTC):%Y-%m-%dT%H:%M}"
         self._lock_key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-        self._connection, self._holds = self._connect()
+        with answering("the ledger"):
+            self._connection, self._holds = self._connect()
         if not self._holds:
             self._connection.close()
             raise self._taken()
 
     def _connect(self) -> tuple[Connection, bool]:
-        """A connection, and whether the hour's lock is ours on it."""
+        """A connection, and whether the hour's lock is ours on it (never again once this session has ended)."""
         connection = self._engine.connect()
-        got = connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": self._lock_key}).scalar()
-        connection.commit()
+        if self._ended:
+            return connection, False
+        try:
+            got = connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": self._lock_key}).scalar()
+            connection.commit()
+        except BaseException:
+            connection.invalidate()  # the pool must never hold a session that may have the lock
+            connection.close()
+            raise
         return connection, bool(got)
 
     def _taken(self) -> DeliveryError:
@@ -161,15 +161,19 @@ class HourLedger:
         )
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Give the lock back. Answers that are still under way can be recorded even afterwards."""
         with self._mutex:
+            self._ended = True
+            if self._connection.closed or self._connection.invalidated:
+                self._connection.close()  # the session went away, and the lock with it
+                return
             try:
                 self._connection.rollback()
                 if self._holds:
                     self._connection.execute(text("select pg_advisory_unlock(:key)"), {"key": self._lock_key})
                     self._connection.commit()
             except DBAPIError:
-                self._connection.invalidate()  # the server went away, and the lock with it
+                self._connection.invalidate()
             self._connection.close()
 
     def states(self, keys: Sequence[Key]) -> dict[Key, Row]:
@@ -201,10 +205,11 @@ class HourLedger:
             from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:event_times as bigint[]),
                 cast(:recorded as bigint[]), cast(:originals as text[]), cast(:digests as text[]),
                 cast(:unknown as timestamptz[])) as k(n, i, e, r, o, p, u)
+            order by n, i
             on conflict (destination, event_name, event_id) do update set state = 'sending', attempts = d.attempts + 1,
                 payload_digest = excluded.payload_digest, unknown_since = excluded.unknown_since, claim = excluded.claim,
                 claimed_at = excluded.claimed_at, run_id = excluded.run_id, reason = null, code = null, message = null,
-                not_before = null, at_most = null, trace_id = null, position = null, settled_at = null
+                not_before = null, trace_id = null, position = null, settled_at = null
             where {_UNCHANGED}
             returning d.event_name, d.event_id"""
         return {(name, id_) for name, id_ in self._run(query, self._items(items), locked=True)}
@@ -214,7 +219,8 @@ class HourLedger:
         answered must not be forgotten. `ask_at`: when to ask for the verdict on those that are pending."""
         query = f"""update {SCHEMA}.deliveries d set state = k.state, reason = k.reason, code = k.code,
                 message = k.message, trace_id = k.trace_id, position = k.position, not_before = k.not_before,
-                at_most = k.at_most, settled_at = clock_timestamp(),
+                at_most = case when k.state = 'retry' then coalesce(k.at_most, d.at_most) end,
+                settled_at = clock_timestamp(),
                 unknown_since = case when k.unknown then coalesce(d.unknown_since, d.claimed_at)
                     when k.state in ('retry', 'held') then d.unknown_since end
             from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:states as text[]), cast(:reasons as text[]),
@@ -246,25 +252,34 @@ class HourLedger:
             )
         self._run(query, values, follow=follow, patient=True)
 
-    def keep(self, items: Sequence[Item], states: Sequence[tuple[State, str, str]]) -> None:
+    def release(self, items: Sequence[Item]) -> None:
+        """Give back events whose claim may or may not have been stored (the connection broke): nothing of them left."""
+        words = "not sent: the ledger's database went away"
+        self.settle([Settlement(item.key, State.RETRY, message=words) for item in items])
+
+    def keep(
+        self, items: Sequence[Item], states: Sequence[tuple[State, str, str]], not_before: datetime | None = None
+    ) -> None:
         """Record events that are not being sent: withheld, held, or left for a rerun; (state, reason, words) each.
 
-        An event that may already be at the platform keeps its `unknown_since`."""
+        An event that may already be at the platform keeps its `unknown_since`. `not_before`: of those left for a rerun."""
         query = f"""insert into {SCHEMA}.deliveries as d (destination, event_name, event_id, hour, state, reason, message,
-                event_time, recorded_at, original_event_id, unknown_since, settled_at, run_id)
+                event_time, recorded_at, original_event_id, unknown_since, not_before, settled_at, run_id)
             select :destination, n, i, :hour, s, nullif(w, ''), nullif(m, ''), {_TIME.format("e")}, {_TIME.format("r")}, o,
-                u, clock_timestamp(), :run
+                u, case when s = 'retry' then cast(:not_before as timestamptz) end, clock_timestamp(), :run
             from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:event_times as bigint[]),
                 cast(:recorded as bigint[]), cast(:originals as text[]), cast(:states as text[]), cast(:reasons as text[]),
                 cast(:messages as text[]), cast(:unknown as timestamptz[])) as k(n, i, e, r, o, s, w, m, u)
+            order by n, i
             on conflict (destination, event_name, event_id) do update set state = excluded.state, reason = excluded.reason,
                 message = excluded.message, code = null, settled_at = excluded.settled_at, run_id = excluded.run_id,
-                unknown_since = excluded.unknown_since, claim = null
+                unknown_since = excluded.unknown_since, not_before = excluded.not_before, claim = null
             where {_UNCHANGED}"""
         values = self._items(items) | {
             "states": [state.value for state, _, _ in states],
             "reasons": [reason for _, reason, _ in states],
             "messages": [message for _, _, message in states],
+            "not_before": not_before,
         }
         self._run(query, values, locked=True)
 
@@ -303,25 +318,12 @@ class HourLedger:
                     rows = list(result) if result.returns_rows else []
                     if follow:
                         self._connection.execute(text(follow[0]), {"destination": self.destination, **follow[1]})
+                if self._ended:
+                    self._connection.close()
                 return rows
 
-        try:
-            if not patient:
-                return once()
-            persistent = retry(
-                retry=retry_if_exception(_lost),
-                stop=stop_after_delay(RECONNECT_SECONDS),
-                wait=wait_exponential(0.1, max=2.0),
-                reraise=True,
-            )
-            return persistent(once)()
-        except DBAPIError as error:
-            if not _lost(error):
-                raise
-            raise DeliveryError(
-                f"The ledger's database went away while `{self.destination}` was being sent ({type(error.orig).__name__}).",
-                "Start it again and rerun this partition: what was in flight is settled first.",
-            ) from None
+        with answering(f"the ledger of `{self.destination}`"):
+            return persistently(once, lost=patient)
 
 
 _TIME = "to_timestamp({0} / 1000000.0)"
@@ -330,37 +332,7 @@ _DOUBT = "case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed
 # A row is taken only as it was when it was decided on: after a lost connection another run can have been here.
 _UNCHANGED = f"""d.hour = excluded.hour and d.state not in ('accepted', 'pending', 'held')
                 and {_DOUBT} is not distinct from excluded.unknown_since"""
-_EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/ledger"
 
 
 def _columns(keys: Sequence[Key], names: str, ids: str) -> dict[str, Any]:
     return {names: [key[0] for key in keys], ids: [key[1] for key in keys]}
-
-
-def _lost(error: BaseException) -> bool:
-    return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-
-
-def _migrate(engine: Engine) -> None:
-    """Bring the tables to HEAD. Alembic is only loaded when there is something to do."""
-    with engine.connect() as connection:
-        exists = connection.execute(text(f"select to_regclass('{SCHEMA}.alembic_version')")).scalar()
-        if exists and connection.execute(text(f"select version_num from {SCHEMA}.alembic_version")).scalar() == HEAD:
-            return
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", "capi_pipeline.delivery:migrations")
-    with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(hashtext('capi_pipeline.migrate'))"))
-        connection.execute(text(f"create schema if not exists {SCHEMA}"))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise ConfigurationError(
-                f"The ledger was made by a newer version of capi_pipeline ({error}).",
-                "Update this installation, or point CAPI_LEDGER_URL to another database. Nothing was sent.",
-            ) from None

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import text
-
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 
@@ -73,7 +71,7 @@ def summaries(ledger: Ledger, since: datetime | None = None) -> list[Summary]:
     query = f"""select destination, state, reason, count(*) from {SCHEMA}.deliveries
         where cast(:since as timestamptz) is null or hour >= :since group by 1, 2, 3 order by 1, 4 desc"""
     found: dict[str, Summary] = {}
-    for destination, state, reason, count in _rows(ledger, query, since=since):
+    for destination, state, reason, count in ledger.query(query, since=since):
         found.setdefault(destination, Summary(destination, None)).add(state, reason, count)
     return list(found.values())
 
@@ -82,7 +80,7 @@ def unfinished(ledger: Ledger) -> list[Open]:
     """Hours with events to retry, or left in the middle by a crash, and the commonest words about them."""
     query = f"""select destination, hour, count(*), coalesce(mode() within group (order by message), '')
         from {SCHEMA}.deliveries where state in ('retry', 'sending') group by 1, 2 order by 2, 1"""
-    return [Open(name, hour.astimezone(UTC), count, words) for name, hour, count, words in _rows(ledger, query)]
+    return [Open(name, hour.astimezone(UTC), count, words) for name, hour, count, words in ledger.query(query)]
 
 
 def held(
@@ -91,7 +89,7 @@ def held(
     """Events that wait for a person."""
     query = f"""select destination, event_name, event_id, hour, reason, coalesce(message, ''), unknown_since
         from {SCHEMA}.deliveries where state = 'held' and {_CHOSEN} order by hour, destination, event_id"""
-    found = _rows(ledger, query, names=destinations and list(destinations), ids=event_ids and list(event_ids))
+    found = ledger.query(query, names=_list(destinations), ids=_list(event_ids))
     return [
         HeldRow(d, n, i, hour.astimezone(UTC), reason, words, since) for d, n, i, hour, reason, words, since in found
     ]
@@ -99,41 +97,35 @@ def held(
 
 def resolve(ledger: Ledger, accept: bool, destinations: Sequence[str] | None, event_ids: Sequence[str] | None) -> int:
     """Settle held events: `accept` (the platform has them), or leave them for the next run. Returns how many."""
-    new = (
-        "'accepted', reason = 'resolved_by_person', unknown_since = null"
-        if accept
-        else "'retry', reason = null, unknown_since = null"
-    )
-    query = f"update {SCHEMA}.deliveries set state = {new}, settled_at = clock_timestamp() where state = 'held' and {_CHOSEN}"
-    with ledger.engine.begin() as connection:
-        values = {"names": destinations and list(destinations), "ids": event_ids and list(event_ids)}
-        return int(connection.execute(text(query), values).rowcount)
+    new = "'accepted', reason = 'resolved_by_person'" if accept else "'retry', reason = null"
+    query = f"""update {SCHEMA}.deliveries set state = {new}, unknown_since = null, not_before = null,
+        settled_at = clock_timestamp() where state = 'held' and {_CHOSEN} returning 1"""
+    return len(ledger.query(query, names=_list(destinations), ids=_list(event_ids)))
 
 
 def reopen_rejected(ledger: Ledger, destinations: Sequence[str], hour: datetime | None) -> int:
     """Make rejected events sendable again (the account was corrected). Returns how many."""
     query = f"""update {SCHEMA}.deliveries set state = 'retry', settled_at = clock_timestamp()
-        where state = 'rejected' and destination = any(:names) and (cast(:hour as timestamptz) is null or hour = :hour)"""
-    with ledger.engine.begin() as connection:
-        return int(connection.execute(text(query), {"names": list(destinations), "hour": hour}).rowcount)
+        where state = 'rejected' and destination = any(:names) and (cast(:hour as timestamptz) is null or hour = :hour)
+        returning 1"""
+    return len(ledger.query(query, names=list(destinations), hour=hour))
 
 
 def retried(ledger: Ledger, destination: str, since: datetime) -> int:
     """Events that took more than one attempt."""
     query = f"select count(*) from {SCHEMA}.deliveries where destination = :name and hour >= :since and attempts > 1"
-    return int(_rows(ledger, query, name=destination, since=since)[0][0])
+    return int(ledger.query(query, name=destination, since=since)[0][0])
 
 
 def waiting_verdicts(ledger: Ledger) -> dict[str, int]:
     """Requests whose verdict is not there yet, per destination."""
     query = f"select destination, count(*) from {SCHEMA}.verdicts group by 1 order by 1"
-    return dict(_rows(ledger, query))
+    return dict(ledger.query(query))
 
 
 _CHOSEN = """(cast(:names as text[]) is null or destination = any(:names))
     and (cast(:ids as text[]) is null or event_id = any(:ids))"""
 
 
-def _rows(ledger: Ledger, query: str, **values: Any) -> list[Any]:
-    with ledger.engine.connect() as connection:
-        return list(connection.execute(text(query), values))
+def _list(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
