@@ -1,7 +1,8 @@
 """Access tokens: configured ones as they are, OAuth ones refreshed in time, with rotation that survives a crash.
 
-A new refresh token is stored, encrypted, before the access token that came with it is used; the previous one is kept
-until then. Refreshing is serialised per destination by a row lock, so that two processes never spend one token twice.
+A new refresh token is stored, encrypted, before the access token that came with it is used, and the one before it is
+kept. Refreshing is serialised per destination by a row lock, so that two processes never spend one token twice; where
+the lock is lost while the platform answers, the tokens of both processes are kept.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from capi_pipeline.delivery.database import answering, persistently
 from capi_pipeline.delivery.http import NotSent, Send, Unanswered
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import AuthenticationError, DeliveryError
 from capi_pipeline.platforms.base import Grant, Platform, Request
 
-EARLY = timedelta(minutes=5)
+EARLY = timedelta(minutes=5)  # before its end a token is renewed (or at half its life, if that is shorter)
 TRANSIENT = ("temporarily_unavailable", "server_error", "slow_down")  # errors that pass by themselves
 
 
@@ -50,9 +52,10 @@ class Tokens:
 
     def current(self) -> str:
         """A token that is valid now. Raises AuthenticationError or DeliveryError."""
-        if self._platform.oauth is None or self._expires is None or self._now() + EARLY < self._expires:
+        if self._platform.oauth is None or self._expires is None or self._now() < self._expires:
             return self._current
-        return self._obtained(refused=None)
+        with self._mutex:
+            return self._obtain(refused=None)
 
     def renewed(self, refused: str) -> str | None:
         """Another token than the one that the platform just refused; None when there is none to be had (again)."""
@@ -64,62 +67,74 @@ class Tokens:
             if self._refreshed:
                 return None  # once per run: a fresh token that is refused is not a token problem
             self._refreshed = True
-        return self._obtained(refused)
-
-    def _obtained(self, refused: str | None) -> str:
-        try:
             return self._obtain(refused)
-        except DBAPIError as error:
-            raise DeliveryError(
-                f"The ledger's database, which keeps the tokens of `{self._destination}`, does not answer "
-                f"({type(error.orig).__name__}).",
-                "Start it again and rerun this partition.",
-            ) from None
 
     def _obtain(self, refused: str | None) -> str:
-        with self._mutex:
-            if self._current and self._current != refused and self._expires and self._now() + EARLY < self._expires:
-                return self._current
-            fernet, grant = Fernet(self._fernet_key()), self._platform.grant()
-            digest = hashlib.sha256(grant.refresh_token.encode()).hexdigest()
-            with self._engine.connect() as connection:
-                stored = self._stored(connection, digest, fernet.encrypt(grant.refresh_token.encode()))
-                access = _decrypted(fernet, stored["access_token"])
-                if access and access != refused and stored["expires_at"] and self._now() + EARLY < stored["expires_at"]:
-                    connection.commit()
-                    return self._use(access, stored["expires_at"])
-                kept = _decrypted(fernet, stored["refresh_token"])
-                if kept is None:  # the key changed: fall back to what the environment says
-                    kept = grant.refresh_token
-                candidates = dict.fromkeys(t for t in (kept, _decrypted(fernet, stored["previous_refresh_token"])) if t)
-                for candidate in candidates:
-                    answer = self._ask(Grant(grant.client_id, grant.client_secret, candidate))
-                    if answer is not None:
-                        break
-                else:
-                    raise self._dead("the platform no longer accepts the refresh token (invalid_grant)")
-                expires = self._now() + _lifetime(answer.get("expires_in"))
-                self._keep(connection, fernet, candidate, answer, expires)
-                return self._use(answer["access_token"], expires)
+        if self._current and self._current != refused and self._expires and self._now() < self._expires:
+            return self._current
+        fernet, grant = Fernet(self._fernet_key()), self._platform.grant()
+        digest = hashlib.sha256(grant.refresh_token.encode()).hexdigest()
+        with answering(f"the tokens of `{self._destination}`"), self._engine.connect() as connection:
+            self._remember(connection, digest, fernet.encrypt(grant.refresh_token.encode()))
+            stored = self._locked(connection)
+            access = _decrypted(fernet, stored["access_token"])
+            if access and access != refused and stored["expires_at"] and self._now() < stored["expires_at"]:
+                connection.commit()
+                return self._use(access, stored["expires_at"])
+            kept = _decrypted(fernet, stored["refresh_token"])
+            if kept is None:  # the key changed: fall back to what the environment says
+                kept = grant.refresh_token
+            candidates = dict.fromkeys(t for t in (kept, _decrypted(fernet, stored["previous_refresh_token"])) if t)
+            for candidate in candidates:
+                answer = self._ask(Grant(grant.client_id, grant.client_secret, candidate))
+                if answer is not None:
+                    break
+            else:
+                raise self._dead("the platform no longer accepts the refresh token (invalid_grant)")
+            expires = self._now() + _usable(answer.get("expires_in"))
+            self._keep(connection, fernet, candidate, answer, expires, stored["refresh_token"])
+            return self._use(answer["access_token"], expires)
 
     def _keep(
-        self, connection: Connection, fernet: Fernet, used: str, answer: dict[str, Any], expires: datetime
+        self,
+        connection: Connection,
+        fernet: Fernet,
+        used: str,
+        answer: dict[str, Any],
+        expires: datetime,
+        before: bytes,
     ) -> None:
-        """Store the answer, on a new connection if this one broke meanwhile: the platform may take no older token."""
+        """Store the answer, on new connections if this one broke meanwhile: the platform may take no older token."""
+        new = {
+            "new": fernet.encrypt(str(answer.get("refresh_token") or used).encode()),
+            "used": fernet.encrypt(used.encode()),
+            "access": fernet.encrypt(str(answer["access_token"]).encode()),
+            "expires": expires,
+        }
         try:
-            self._store(connection, fernet, used, answer, expires)
+            self._store(connection, new)
         except DBAPIError:
             connection.invalidate()
-            with self._engine.connect() as again:
-                self._store(again, fernet, used, answer, expires)
+            persistently(lambda: self._store_anew(new, before))
+
+    def _store_anew(self, new: dict[str, Any], before: bytes) -> None:
+        """The row lock was lost. Where another process has refreshed meanwhile, its token goes on and ours is kept too."""
+        with self._engine.connect() as connection:
+            now = self._locked(connection)
+            if bytes(now["refresh_token"]) not in (bytes(before), new["new"]):
+                query = f"update {SCHEMA}.tokens set previous_refresh_token = :new where destination = :destination"
+                connection.execute(text(query), {"new": new["new"], "destination": self._destination})
+                connection.commit()
+            else:
+                self._store(connection, new)
 
     def _use(self, token: str, expires: datetime) -> str:
         self._redact.add(token)
         self._current, self._expires = token, expires
         return token
 
-    def _stored(self, connection: Connection, digest: str, encrypted: bytes) -> Any:
-        """This destination's row, locked; made new when the environment holds another refresh token than before."""
+    def _remember(self, connection: Connection, digest: str, encrypted: bytes) -> None:
+        """This destination's row; made new when the environment holds another refresh token than before."""
         connection.execute(
             text(
                 f"""insert into {SCHEMA}.tokens as t (destination, configured_digest, refresh_token, updated_at)
@@ -131,25 +146,20 @@ class Tokens:
             ),
             {"destination": self._destination, "digest": digest, "token": encrypted},
         )
+        connection.commit()  # there from now on, whatever becomes of this session: what is stored later needs the row
+
+    def _locked(self, connection: Connection) -> Any:
         query = f"select * from {SCHEMA}.tokens where destination = :destination for update"
         return connection.execute(text(query), {"destination": self._destination}).mappings().one()
 
-    def _store(
-        self, connection: Connection, fernet: Fernet, used: str, answer: dict[str, Any], expires: datetime
-    ) -> None:
+    def _store(self, connection: Connection, new: dict[str, Any]) -> None:
         connection.execute(
             text(
                 f"""update {SCHEMA}.tokens set refresh_token = :new, previous_refresh_token = :used,
                     access_token = :access, expires_at = :expires, updated_at = clock_timestamp()
                     where destination = :destination"""
             ),
-            {
-                "new": fernet.encrypt(str(answer.get("refresh_token") or used).encode()),
-                "used": fernet.encrypt(used.encode()),
-                "access": fernet.encrypt(str(answer["access_token"]).encode()),
-                "expires": expires,
-                "destination": self._destination,
-            },
+            {**new, "destination": self._destination},
         )
         connection.commit()
 
@@ -202,13 +212,14 @@ class Tokens:
         )
 
 
-def _lifetime(seconds: object) -> timedelta:
-    """`expires_in`, or an hour where it says nothing usable."""
+def _usable(seconds: object) -> timedelta:
+    """For how long a token is used: `expires_in` (an hour where it says nothing usable) but for the last minutes."""
     try:
         given = float(str(seconds))
     except ValueError:
         given = 0.0
-    return timedelta(seconds=given if 0 < given < 1e8 else 3600.0)
+    lifetime = timedelta(seconds=given if 0 < given < 1e8 else 3600.0)
+    return lifetime - min(EARLY, lifetime / 2)
 
 
 def _decrypted(fernet: Fernet, value: bytes | None) -> str | None:
