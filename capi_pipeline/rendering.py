@@ -16,7 +16,7 @@ from capi_pipeline.conversions.conversion import conversions
 from capi_pipeline.conversions.transform import transform
 from capi_pipeline.errors import ConfigurationError, ContractError
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import Withhold
+from capi_pipeline.platforms.base import EPOCH, Withhold
 from capi_pipeline.platforms.batching import batches
 
 
@@ -28,6 +28,8 @@ def render(
     Returns {"requests": [{method, url, headers, params, json|form|multipart, event_ids}], "withheld": [{event_id, reason,
     detail}]}. Raises ConfigurationError or ContractError.
     """
+    if now.tzinfo is None:
+        raise ContractError("`now` is a time without a zone.", "Give it one: datetime.now(UTC).")
     kind = platform_class(platform)
     try:
         chosen = kind(kind.Config.model_validate(config))
@@ -37,7 +39,8 @@ def render(
     ready, withheld = [], []
     for conversion in conversions(hashed):
         try:
-            ready.append((conversion.event_id, chosen.group(conversion), chosen.prepare(conversion, now)))
+            payload = chosen.prepare(conversion, now)
+            ready.append((conversion.event_id, chosen.group(conversion), payload))
         except Withhold as reason:
             withheld.append({"event_id": conversion.event_id, "reason": reason.reason.value, "detail": reason.detail})
     requests = []
@@ -66,15 +69,14 @@ def to_batch(events: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
             raise ContractError(f"Not columns of a conversion: {', '.join(sorted(unknown))}.")
     arrays = []
     for column in COLUMNS:
-        values = [_plain(event.get(column.name), column.kind) for event in events]
         try:
+            values = [_plain(event.get(column.name), column.kind) for event in events]
             arrays.append(pa.array(values, pa.string()).cast(SCHEMA.field(column.name).type))
-        except pa.ArrowInvalid as error:
-            raise ContractError(f"Column `{column.name}` is not a {column.kind}: {error}") from None
+        except (pa.ArrowInvalid, ValueError, TypeError) as error:
+            raise ContractError(f"Column `{column.name}` is not a {column.kind.value}: {error}.") from None
     batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-    times = [time for time in batch["recorded_at"].to_pylist() if time]
-    if times:
-        check(batch, Window(min(times), max(times) + timedelta(microseconds=1)))
+    times = [time for time in batch["recorded_at"].to_pylist() if time] or [EPOCH]
+    check(batch, Window(min(times), max(times) + timedelta(microseconds=1)))
     return batch
 
 
@@ -86,6 +88,6 @@ def _plain(value: Any, kind: Kind) -> str | None:
     if kind is Kind.TIME:
         when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         if when.tzinfo is None:
-            raise ContractError(f"A time without a zone: {value}.", "Give times as 2026-10-01T14:23:05Z.")
+            raise ValueError(f"{value} has no zone; give times as 2026-10-01T14:23:05Z")
         return when.isoformat(" ")
     return str(value)

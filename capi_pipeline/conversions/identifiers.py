@@ -127,8 +127,9 @@ class phone:
 
 # --- name ---------------------------------------------------------------------------------------------------------
 
-_TITLE = re.compile(r"^(?:mr|mrs|ms|dr)(?:\.$|\.?\s+)")
-_SUFFIX = re.compile(r"[\s,]+(?:jr|sr|2nd|3rd|ii|iii|iv|v|vi|cpa|dc|dds|vm|jd|md|phd)\.?$")
+# As Google's own formatters: titles before given names, suffixes (also several) after family names.
+_TITLE = re.compile(r"^(?:mr|mrs|ms|dr)\.(?:\s+|$)")
+_SUFFIX = re.compile(r"(?:(?:,\s*|\s+)(?:jr\.?|sr\.?|2nd|3rd|ii|iii|iv|v|vi|cpa|dc|dds|vm|jd|md|phd))+$")
 
 
 def _is_mark(character: str) -> bool:
@@ -143,9 +144,12 @@ def _name_words(value: str, _: str | None) -> str | None:
     return _SPACE.sub(" ", "".join(c for c in value.lower() if not _is_mark(c))).strip()
 
 
-def _name_google(value: str, _: str | None) -> str | None:
-    name = value.lower()
-    return _SUFFIX.sub("", _TITLE.sub("", name)).strip()
+def _given_name_google(value: str, _: str | None) -> str | None:
+    return _TITLE.sub("", value.lower()).strip()
+
+
+def _family_name_google(value: str, _: str | None) -> str | None:
+    return _SUFFIX.sub("", value.lower()).strip()
 
 
 class first_name:
@@ -164,15 +168,20 @@ class first_name:
     google = Recipe(
         "first_name_google",
         "first_name",
-        _name_google,
-        "lower case, drop a leading mr./mrs./ms./dr. and a trailing suffix; hyphen, apostrophe and accents stay",
+        _given_name_google,
+        "lower case, drop a leading mr./mrs./ms./dr.; hyphen, apostrophe and accents stay",
     )
 
 
 class last_name:
     letters = replace(first_name.letters, name="last_name_letters", source="last_name")
     words = replace(first_name.words, name="last_name_words", source="last_name")
-    google = replace(first_name.google, name="last_name_google", source="last_name")
+    google = Recipe(
+        "last_name_google",
+        "last_name",
+        _family_name_google,
+        "lower case, drop trailing suffixes (jr., ii, md, …); hyphen, apostrophe and accents stay",
+    )
 
 
 # --- birth date and gender ------------------------------------------------------------------------------------------
@@ -225,8 +234,9 @@ def _region_code(value: str, country: str | None) -> str | None:
 
 
 def _postal_meta(value: str, country: str | None) -> str | None:
-    code = _SPACE.sub("", value.lower()).split("-", 1)[0]
-    return code[:5] if country == "US" else code
+    if country == "US":
+        return "".join(re.findall("[0-9]", value))[:5]
+    return _SPACE.sub("", value.lower()).split("-", 1)[0]
 
 
 def _postal_compact(value: str, _: str | None) -> str | None:

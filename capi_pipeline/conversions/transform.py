@@ -20,9 +20,19 @@ from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.errors import ContractError
 
 _KINDS = {column.name: column.kind for column in COLUMNS}
+# What else leads to a person, and is of no use where nothing may be sent.
+_ONLY_IF_SENDABLE = ("ip_address", "user_agent", "click_ids", "browser_ids", "device")
 # An e-mail address or a phone number in a query string (`?email=…`) is an identifier that nobody meant to send.
+_PERSONAL_NAME = (
+    r"(?:[^=&#;?]*(?:[_.\-\[]|%5b))?(?:e-?mail|(?:tele)?phone|tel|mobile|msisdn|(?:first|last)[_-]?name|[fl]name|surname|"
+    r"birth[_-]?da(?:te|y)|dob)(?:\]|%5d)?"
+)
+_PERSONAL_VALUE = r"[^&#;]*(?:@|%(?:25)*40)[^&#;]*|(?:\+|%2b)\d[\d\s().\-+]{6,}"
 _PERSONAL_PARAMETER = re.compile(
-    r"([?&#;])[^=&#;?]*=(?:[^&#;]*(?:@|%(?:25)*40)[^&#;]*|(?:\+|%2[bB])\d[\d\s().\-+]{6,})(?=[&#;]|$)", re.ASCII
+    rf"([?&#;])(?:{_PERSONAL_NAME}=[^&#;]*|[^=&#;?]*=(?:{_PERSONAL_VALUE}))(?=[&#;]|$)", re.ASCII | re.IGNORECASE
+)
+_SUSPICIOUS = (  # matches wherever the above does, and is cheap
+    r"(?i)@|%(25)*40|=(\+|%2b)[0-9]|(mail|phone|tel|mobile|msisdn|name|birth[_-]?da(te|y)|dob)(\]|%5d)?="
 )
 # The same without a name: in the path, or as the whole query.
 _PERSONAL_PART = re.compile(r"[^/?#&=;\s]+(?:@|%(?:25)*40)[^/?#&=;\s]+\.[^/?#&=;\s]+")
@@ -40,21 +50,23 @@ def schema(recipes: Sequence[Recipe]) -> pa.Schema:
 def transform(batch: pa.RecordBatch, recipes: Sequence[Recipe], policy: consent.ConsentPolicy) -> pa.RecordBatch:
     """Hashed rows for a batch of contract rows, in the same order.
 
-    Rows that consent withholds carry no identifier at all. Raises ContractError for JSON that is not what it must be.
+    Rows that consent withholds carry nothing that leads to a person. Raises ContractError for JSON that is not what it must be.
     """
     withhold = consent.decide(batch, policy)
     usable = pc.is_null(withhold).to_numpy(zero_copy_only=False)
-    columns: list[pa.Array] = [_scrubbed(batch, column.name) for column in KEPT]
+    columns: list[pa.Array] = [_kept(batch, column.name, withhold) for column in KEPT]
     columns.append(withhold)
     sources = {name: _Source(batch, name, usable) for name in dict.fromkeys(recipe.source for recipe in recipes)}
     columns.extend(sources[recipe.source].apply(recipe) for recipe in recipes)
     return pa.RecordBatch.from_arrays(columns, schema=schema(recipes))
 
 
-def _scrubbed(batch: pa.RecordBatch, name: str) -> pa.Array:
+def _kept(batch: pa.RecordBatch, name: str, withhold: pa.Array) -> pa.Array:
     values = batch[name]
+    if name in _ONLY_IF_SENDABLE:
+        return pc.if_else(pc.is_null(withhold), values, pa.scalar(None, pa.string()))
     if name in ("source_url", "referrer_url"):
-        suspicious = pc.fill_null(pc.match_substring_regex(values, "@|%(25)*40|[=](\\+|%2[bB])[0-9]"), False)
+        suspicious = pc.fill_null(pc.match_substring_regex(values, _SUSPICIOUS), False)
         if pc.any(suspicious).as_py():
             texts = values.to_pylist()
             for row in pc.indices_nonzero(suspicious).to_pylist():
@@ -67,8 +79,8 @@ def _scrubbed(batch: pa.RecordBatch, name: str) -> pa.Array:
 
 
 def scrub_url(url: str) -> str:
-    """The URL without query parameters whose value is an e-mail address or an international phone number, and without
-    e-mail addresses in its path."""
+    """The URL without query parameters that are named after an identifier or hold an e-mail address or an international
+    phone number, and without e-mail addresses in its path."""
     site = _SITE.match(url)[0]  # type: ignore[index]  # matches any text
     cleaned = _PERSONAL_PART.sub("", _PERSONAL_PARAMETER.sub(r"\1", url[len(site) :]))
     return site + re.sub(r"([?&;])[&;]+", r"\1", cleaned).rstrip("?&;#")

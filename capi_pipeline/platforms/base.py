@@ -58,6 +58,7 @@ class Reason(StrEnum):
     ORIGINAL_NOT_SENT = "original_not_sent"  # an adjustment of a conversion that this destination does not have
     SUPERSEDED = "superseded"  # a later adjustment of the same conversion already went out
     DUPLICATE = "duplicate"  # the same event name and id belongs to another hour
+    TEST_MODE = "test_mode"  # the platform only checked or showed it; it still has to be sent for good
 
 
 class Withhold(Exception):
@@ -218,6 +219,12 @@ def accepted(count: int, trace_id: str = "", message: str = "") -> Verdict:
     return Verdict(Kind.SETTLED, [outcome] * count, trace_id=trace_id, message=message)
 
 
+def only_tested(count: int, trace_id: str = "", message: str = "") -> Verdict:
+    """The answer of a test mode in which nothing counts: the events are still to be sent once the test is over."""
+    outcome = Outcome(State.WITHHELD, Reason.TEST_MODE.value, message)
+    return Verdict(Kind.SETTLED, [outcome] * count, trace_id=trace_id)
+
+
 def rejected(code: object, message: str = "") -> Outcome:
     return Outcome(State.REJECTED, str(code), message)
 
@@ -284,7 +291,8 @@ class Platform:
     limits: ClassVar[Limits]
     deduplication: ClassVar[Deduplication]
     event_names: ClassVar[Mapping[str, str]] = {}
-    identifiers: ClassVar[Mapping[str, Recipe | tuple[Recipe, ...]]] = {}
+    identifiers: ClassVar[Mapping[str, Recipe | tuple[Recipe, ...]]] = {}  # payload field -> list of all values
+    single_identifiers: ClassVar[Mapping[str, Recipe]] = {}  # payload field -> the best value
     limited_data: ClassVar[bool] = False  # has a flag for people who opted out of sale
     restates: ClassVar[bool] = False  # takes refunds as new totals of a conversion that it already has
     oauth: ClassVar[OAuth | None] = None
@@ -376,12 +384,15 @@ class Platform:
             raise Withhold(Reason.UNSUPPORTED_EVENT, f"{self.title} has no `{conversion.event_name}` event") from None
 
     def matched(self, conversion: Conversion) -> Payload:
-        """`identifiers` filled: payload field -> list of all values, fields without a value left out."""
-        found = {}
+        """`identifiers` and `single_identifiers` filled; fields without a value are left out."""
+        found: Payload = {}
         for payload_field, recipes in self.identifiers.items():
             values = conversion.all(*recipes) if isinstance(recipes, tuple) else conversion.all(recipes)
             if values:
                 found[payload_field] = values
+        for payload_field, recipe in self.single_identifiers.items():
+            if best := conversion.first(recipe):
+                found[payload_field] = best
         return found
 
     def url(self, path: str, host: str | None = None) -> str:
@@ -392,7 +403,7 @@ class Platform:
     def recipes(cls) -> list[Recipe]:
         """Every recipe that this platform uses on stored columns."""
         flat = [r for value in cls.identifiers.values() for r in (value if isinstance(value, tuple) else (value,))]
-        return list(dict.fromkeys(flat))
+        return list(dict.fromkeys([*flat, *cls.single_identifiers.values()]))
 
 
 def compact(payload: Payload) -> Payload:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
 
@@ -28,11 +30,14 @@ from capi_pipeline.platforms.base import (
     Verdict,
     Verdicts,
     Withhold,
+    age_of,
     by_status,
     days,
+    dicts,
     hours,
     iso,
     minutes,
+    only_tested,
     rejected,
     unreadable,
 )
@@ -46,7 +51,10 @@ CONFIGURATION = re.compile(
 # Verdicts that say that Google already has the event.
 HAS_IT = re.compile(r"DUPLICATE_(TRANSACTION_ID|GCLID)")
 LATER = re.compile(r"TOO_RECENT_CLICK|INTERNAL_ERROR")
-_EVENT_FIELD = re.compile(r"^events\[(\d+)\]")
+OLDEST_CLICK = 90 * 86_400_000  # milliseconds
+OLDEST_WITHOUT_CLICK = days(63)
+_EVENT_FIELD = re.compile(r"^events\[([0-9]{1,9})\]")
+_INT64 = re.compile("[0-9]{1,18}")
 _PREFIX = "PROCESSING_ERROR_REASON_"
 
 
@@ -66,7 +74,7 @@ class GoogleDataManager(Platform):
     oauth = OAuth("https://oauth2.googleapis.com", "/token")
     verdicts = Verdicts(first=minutes(30), factor=1.3, longest=minutes(60), give_up=hours(24))
     identifiers: ClassVar = {"emailAddress": email.google, "phoneNumber": phone.e164}
-    address: ClassVar = {
+    single_identifiers: ClassVar = {  # parts of one `address`
         "givenName": first_name.google,
         "familyName": last_name.google,
         "postalCode": postal_code.google,
@@ -76,23 +84,23 @@ class GoogleDataManager(Platform):
         operating_account_id: str = Field(
             description="Account that owns the conversion actions, digits.", pattern=r"^\d+$"
         )
-        operating_account_type: str = Field("GOOGLE_ADS", description="Its type.")
-        login_account_id: str | None = Field(None, description="Manager account; leave out when access is direct.")
+        operating_account_type: str = Field("GOOGLE_ADS", description="Its type.", pattern="^GOOGLE_ADS$")
+        login_account_id: str | None = Field(
+            None, description="Manager account, digits; leave out when access is direct.", pattern=r"^\d+$"
+        )
         login_account_type: str = Field("GOOGLE_ADS", description="Its type.")
         oauth_client_id: str = Field(description="OAuth client of a Cloud project with the Data Manager API on.")
         oauth_client_secret: SecretStr = Field(description="Its secret.")
         oauth_refresh_token: SecretStr = Field(description="Refresh token of a user with access; scope datamanager.")
         access_token: SecretStr | None = Field(None, description="A ready access token, instead of refreshing one.")
         quota_project: str | None = Field(None, description="Cloud project that is charged for the quota.")
-        conversion_actions: dict[str, str] = Field(description="Canonical or custom name -> numeric id of the action.")
+        conversion_actions: dict[str, Annotated[str, Field(pattern=r"^\d+$")]] = Field(
+            description="Canonical or custom name -> numeric id of the action."
+        )
         merchant_id: str | None = Field(None, description="Merchant Center id; switches cart data on.")
         merchant_feed_label: str | None = Field(None, description="Feed label of the products.")
         merchant_feed_language: str | None = Field(None, description="Feed language of the products.")
         validate_only: bool = Field(False, description="Google checks the requests and stores nothing.")
-
-    @classmethod
-    def recipes(cls) -> list[Any]:
-        return [*super().recipes(), *cls.address.values()]
 
     def grant(self) -> Grant:
         config = self.config
@@ -101,7 +109,7 @@ class GoogleDataManager(Platform):
 
     def group(self, c: Conversion) -> str:
         """The conversion action. Raises Withhold when none is configured for this event."""
-        name = str(c.properties.get("original_event_name") or "purchase") if c.event_name == "refund" else c.name
+        name = c.original_event_name if c.event_name == "refund" else c.name
         action: str | None = self.config.conversion_actions.get(name)
         if not action:
             raise Withhold(Reason.NOT_CONFIGURED, f"conversion_actions has no entry for `{name}`")
@@ -109,15 +117,15 @@ class GoogleDataManager(Platform):
 
     def encode(self, c: Conversion) -> Payload:
         self.group(c)
-        identifiers = self.user_identifiers(c)
-        click = self.click(c)
-        ip_address = c.ip_address if c.country and c.country not in OPT_IN_COUNTRIES else None
+        refund = c.event_name == "refund"
+        identifiers, click, ip_address = self.user_identifiers(c), self.click(c), self.ip_address(c)
         if not (click or identifiers or ip_address):
             raise Withhold(
                 Reason.NO_IDENTIFIER, "no click id, no e-mail, phone or address, no IP address that Google may get"
             )
         event: Payload = {
-            "transactionId": c.transaction_id or c.event_id,
+            # A refund goes under the id of its conversion: under one of its own it would be a new conversion.
+            "transactionId": c.transaction_id or (c.original_event_id if refund else c.event_id),
             "eventTimestamp": timestamp(c.event_time),
             "eventSource": EVENT_SOURCES.get(c.action_source, "OTHER"),
             "userData": {"userIdentifiers": identifiers},
@@ -129,13 +137,18 @@ class GoogleDataManager(Platform):
             "currency": c.currency,
             "conversionValue": c.value,
         }
-        if len(event["transactionId"]) > 64:
+        if len(event["transactionId"] or "") > 64:
             raise Withhold(Reason.INVALID_VALUE, "transactionId is longer than 64 characters")
-        if c.event_name == "refund":
-            if c.remaining_value is None or not c.currency:
-                raise Withhold(Reason.MISSING_FIELD, "a refund needs remaining_value, the new total")
-            original = c.original_event_time or c.event_time
-            return event | {"eventTimestamp": timestamp(original), "conversionValue": c.remaining_value}
+        if refund:
+            if c.remaining_value is None or not c.currency or c.original_event_time is None:
+                raise Withhold(
+                    Reason.MISSING_FIELD,
+                    "a refund needs remaining_value (the new total), currency and original_event_time",
+                )
+            if c.remaining_value < 0:
+                raise Withhold(Reason.INVALID_VALUE, "remaining_value is negative")
+            restated = {"eventTimestamp": timestamp(c.original_event_time), "conversionValue": c.remaining_value}
+            return event | restated | {"eventDeviceInfo": {"ipAddress": ip_address}}
         event["eventDeviceInfo"] = self.device(c, ip_address)
         event["cartData"] = self.cart(c)
         event["userProperties"] = {"customerType": {"new": "NEW", "returning": "RETURNING"}.get(c.customer_type or "")}
@@ -143,25 +156,35 @@ class GoogleDataManager(Platform):
 
     def user_identifiers(self, c: Conversion) -> list[Payload]:
         """E-mails, phones, then the address (only with all four parts: an incomplete one refuses the request); ten at most."""
-        found = [{field: value} for field, values in self.matched(c).items() for value in values]
-        address: Payload = {field: c.first(recipe) for field, recipe in self.address.items()}
+        matched = self.matched(c)
+        found: list[Payload] = [{field: value} for field in self.identifiers for value in matched.get(field, ())]
+        address: Payload = {field: matched.get(field) for field in self.single_identifiers}
         address["regionCode"] = c.country
         if all(address.values()):
             found = [*found[:9], {"address": address}]
         return found[:10]
 
     def click(self, c: Conversion) -> Payload:
+        """The first click id; none of a click from more than 90 days before the event, which Google would refuse."""
+        converted = c.original_event_time or c.event_time
         for parameter in ("gclid", "gbraid", "wbraid"):
             if value := c.click_id(parameter):
-                return {parameter: value}
+                clicked = c.clicked_at(parameter)
+                expired = clicked is not None and converted // 1000 - clicked > OLDEST_CLICK
+                return {} if expired else {parameter: value}
         return {}
 
-    def screen_age(self, conversion: Conversion, now: Any) -> None:
+    def ip_address(self, c: Conversion) -> str | None:
+        """Only of people known to be outside the EEA, the United Kingdom and Switzerland."""
+        outside = c.country and not {c.country, c.privacy_country} & OPT_IN_COUNTRIES
+        return c.ip_address if outside else None
+
+    def screen_age(self, conversion: Conversion, now: datetime) -> None:
         super().screen_age(conversion, now)
-        if not self.click(conversion) and conversion.event_name != "refund":
-            age = now.timestamp() - conversion.event_time / 1_000_000
-            if age > days(63).total_seconds():
-                raise Withhold(Reason.TOO_OLD, "without a click id Google takes events of the last 63 days")
+        if self.click(conversion) or conversion.event_name == "refund":
+            return
+        if age_of(conversion.event_time, now) > OLDEST_WITHOUT_CLICK:
+            raise Withhold(Reason.TOO_OLD, "without a click id Google takes events of the last 63 days")
 
     def device(self, c: Conversion, ip_address: str | None) -> Payload:
         return {
@@ -170,27 +193,27 @@ class GoogleDataManager(Platform):
             "languageCode": c.device.get("language"),
             "operatingSystem": c.device.get("os"),
             "operatingSystemVersion": c.device.get("os_version"),
+            "model": c.device.get("model"),
             "screenWidth": c.device.get("screen_width"),
             "screenHeight": c.device.get("screen_height"),
         }
 
     def cart(self, c: Conversion) -> Payload:
         config = self.config
-        items = [item for item in c.contents if item.get("id")]
-        if not (config.merchant_id and items and c.event_name == "purchase") or self.click(c).keys() & {
-            "gbraid",
-            "wbraid",
-        }:
+        items = [item for item in c.contents if item["id"]]
+        braid = self.click(c).keys() & {"gbraid", "wbraid"}  # Google takes no cart data with these
+        if not (config.merchant_id and items and c.event_name == "purchase") or braid:
             return {}
         return {
             "merchantId": config.merchant_id,
             "merchantFeedLabel": config.merchant_feed_label,
             "merchantFeedLanguageCode": config.merchant_feed_language,
+            "couponCodes": [c.coupon] if c.coupon else [],
             "items": [
                 {
                     "merchantProductId": item["id"],
-                    "quantity": str(int(item.get("quantity") or 1)),
-                    "unitPrice": item.get("price"),
+                    "quantity": str(item["quantity"] or 1),
+                    "unitPrice": item["price"],
                 }
                 for item in items
             ],
@@ -224,8 +247,9 @@ class GoogleDataManager(Platform):
         request_id = body.get("requestId")
         if response.status == 200 and isinstance(request_id, str) and request_id:
             warnings = "; ".join(str(w.get("reason") or w) for w in dicts(body.get("fieldWarnings")))
-            state = State.ACCEPTED if self.config.validate_only else State.PENDING
-            return Verdict(Kind.SETTLED, [Outcome(state)] * count, trace_id=request_id, message=warnings)
+            if self.config.validate_only:
+                return only_tested(count, request_id, warnings or "checked; Google stored nothing")
+            return Verdict(Kind.SETTLED, [Outcome(State.PENDING, message=warnings)] * count, trace_id=request_id)
         return self.read_error(body, response, count) or unreadable(response)
 
     def read_error(self, body: Payload, response: Response, count: int) -> Verdict | None:
@@ -254,6 +278,9 @@ class GoogleDataManager(Platform):
     def read_refusal(self, details: list[Payload], reasons: str, known: dict[str, Any], count: int) -> Verdict:
         """A 400: nothing was stored. Events are to blame if every violation names one, else the configuration is."""
         violations = [v for d in details for v in dicts(d.get("fieldViolations"))]
+        reasons = " ".join([reasons, *(str(v.get("reason") or "") for v in violations)])
+        if CONFIGURATION.search(reasons):
+            return Verdict(Kind.CONFIGURATION, **known)
         culprits: dict[int, Outcome] = {}
         for violation in violations:
             found = _EVENT_FIELD.match(str(violation.get("field")))
@@ -263,11 +290,9 @@ class GoogleDataManager(Platform):
             culprits.setdefault(
                 int(found[1]), rejected(reason, f"{violation.get('field')}: {violation.get('description')}")
             )
-        if culprits and not CONFIGURATION.search(reasons):
-            return Verdict(Kind.REFUSED, culprits=culprits, **known)
-        if CONFIGURATION.search(reasons) or "destinations" in known["message"]:
+        if not culprits and "destinations" in known["message"]:
             return Verdict(Kind.CONFIGURATION, **known)
-        return Verdict(Kind.REFUSED, **known)
+        return Verdict(Kind.REFUSED, culprits=culprits, **known)
 
     def status_request(self, trace_id: str) -> Request:
         return Request("GET", self.url("/v1/requestStatus:retrieve"), self.quota(), params={"requestId": trace_id})
@@ -279,54 +304,67 @@ class GoogleDataManager(Platform):
         if response.status == 404:
             lost = Outcome(State.HELD, "request_unknown", "Google does not know this request id")
             return Verdict(Kind.SETTLED, [lost] * count)
-        statuses = dicts(response.json().get("requestStatusPerDestination"))
+        body = response.json()
+        statuses = dicts(body.get("requestStatusPerDestination"))
         if response.status != 200 or len(statuses) != 1:
-            return self.read_error(response.json(), response, count) or unreadable(response)
+            return self.read_error(body, response, count) or unreadable(response)
         status = statuses[0].get("requestStatus")
-        if status == "SUCCESS":
-            return Verdict(Kind.SETTLED, [Outcome(State.ACCEPTED)] * count)
-        if status not in ("PARTIAL_SUCCESS", "FAILED"):
+        if status not in ("SUCCESS", "PARTIAL_SUCCESS", "FAILED"):
             kind = Kind.WAITING if status == "PROCESSING" else Kind.TRANSIENT
             return Verdict(kind, code=str(status), message=f"requestStatus {status}")
         information = statuses[0].get("errorInfo")
         errors = dicts(information.get("errorCounts")) if isinstance(information, dict) else []
-        return Verdict(Kind.SETTLED, settle(errors, count)) if errors else unreadable(response)
+        if not errors and status != "SUCCESS":
+            return unreadable(response)
+        return Verdict(Kind.SETTLED, settle(errors, count))
 
 
 def settle(errors: list[Payload], count: int) -> list[Outcome]:
-    """Outcome of each of `count` events for the error counts of a request."""
-    failed = {str(e.get("reason")): whole(e.get("recordCount")) for e in errors}
-    if all(isinstance(e.get("recordIndices"), list) for e in errors):
-        outcomes = [Outcome(State.ACCEPTED)] * count
-        for entry in errors:
-            for index in entry["recordIndices"]:
-                if isinstance(index, int) and 0 <= index < count:
-                    outcomes[index] = failure(str(entry.get("reason")))
-        return outcomes
-    if len(failed) == 1 and (count == 1 or set(failed.values()) == {count}):
-        return [failure(next(iter(failed)))] * count
-    if all(HAS_IT.search(reason) for reason in failed):
-        return [Outcome(State.ACCEPTED)] * count
+    """Outcome of each of `count` events for the error counts of a request; all accepted if there are none."""
+    failed: Counter[str] = Counter()
+    for error in errors:
+        failed[str(error.get("reason"))] += whole(error.get("recordCount"))
+    named = [indices(error, count) for error in errors]
+    if None not in named:
+        reasons: dict[int, list[str]] = defaultdict(list)
+        for reason, positions in zip([str(error.get("reason")) for error in errors], named, strict=True):
+            for index in positions or ():
+                reasons[index].append(reason)
+        return [failure(reasons[index]) if index in reasons else Outcome(State.ACCEPTED) for index in range(count)]
+    if count == 1 or (len(failed) == 1 and failed.total() == count):
+        return [failure(list(failed))] * count
+    together = failure(list(failed))
+    if together.state is not State.REJECTED:  # whichever events these are, the same becomes of them and of the others
+        return [together] * count
     words = ", ".join(f"{number} {reason.removeprefix(_PREFIX)}" for reason, number in failed.items())
     return [Outcome(State.RETRY, "narrow", f"of {count} events: {words}; which ones, Google does not say")] * count
 
 
-def failure(reason: str) -> Outcome:
-    code = reason.removeprefix(_PREFIX)
-    if HAS_IT.search(code):
-        return Outcome(State.ACCEPTED, code)
-    if LATER.search(code):
-        return Outcome(State.RETRY, code, "Google asks for it again later", hours(6))
-    return rejected(code, "verdict of Google's diagnostics")
+def indices(error: Payload, count: int) -> list[int] | None:
+    """The events that an error count names; None unless it names as many as it counts."""
+    found = error.get("recordIndices")
+    if not isinstance(found, list) or not all(type(index) is int and 0 <= index < count for index in found):
+        return None
+    return found if found and len(set(found)) == whole(error.get("recordCount")) else None
+
+
+def failure(reasons: list[str]) -> Outcome:
+    """What becomes of an event for which Google's diagnostics give these reasons."""
+    codes = [reason.removeprefix(_PREFIX) for reason in reasons]
+    final = next((code for code in codes if not (HAS_IT.search(code) or LATER.search(code))), None)
+    if final:
+        return rejected(final, "verdict of Google's diagnostics")
+    later = next((code for code in codes if LATER.search(code)), None)
+    if later:
+        return Outcome(State.RETRY, later, "Google asks for it again later", hours(6))
+    return Outcome(State.ACCEPTED, codes[0])
 
 
 def whole(number: Any) -> int:
-    """An int64, which JSON carries as text."""
-    return int(number) if isinstance(number, int) or (isinstance(number, str) and number.isdigit()) else 0
-
-
-def dicts(value: Any) -> list[Payload]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    """An int64, which JSON carries as text; 0 for anything else."""
+    if isinstance(number, str) and _INT64.fullmatch(number):
+        return int(number)
+    return number if type(number) is int else 0
 
 
 def consent(word: str | None) -> str | None:

@@ -129,7 +129,9 @@ class Meta(Platform):
         api_version: str = Field("v26.0", description="Graph API version.", pattern=r"^v\d+\.\d+$")
         test_event_code: str | None = Field(None, description="Shows events in Test Events; they are still counted.")
         app_secret: SecretStr | None = Field(None, description="Adds `appsecret_proof` to each request.")
-        partner_agent: str | None = Field(None, description="Partner's name on each request.", max_length=22)
+        partner_agent: str | None = Field(
+            None, description="Partner's name on each request.", max_length=22, pattern="[A-Za-z].*[A-Za-z]"
+        )
         lead_event_source: str | None = Field(None, description="Name of the CRM; switches the CRM fields on.")
 
     def encode(self, c: Conversion) -> Payload:
@@ -145,7 +147,7 @@ class Meta(Platform):
         }
         if c.action_source == "website" and not (c.source_url and c.user_agent):
             raise Withhold(Reason.MISSING_FIELD, "a website event needs source_url and user_agent")
-        if c.event_name == "purchase" and c.value is None:
+        if payload["event_name"] == "Purchase" and c.value is None:
             raise Withhold(Reason.MISSING_FIELD, "Purchase needs value and currency")
         if c.value is not None and c.value < 0:
             raise Withhold(Reason.INVALID_VALUE, "Meta takes no negative value")
@@ -278,10 +280,12 @@ class Meta(Platform):
             return Verdict(Kind.RATE_LIMITED, wait=usage_wait(response) or retry_after(response) or minutes(1), **known)
         if count > 1 and TOO_MUCH in known["message"].lower():
             return Verdict(Kind.REFUSED, **known)
-        if error.get("is_transient") is True or code in TRANSIENT or response.status >= 500:
+        if error.get("is_transient") is True or code in TRANSIENT:
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
         if code in AUTH:
             return Verdict(Kind.AUTH, **known)
+        if response.status >= 500:  # also with code 100: a server that fails says nothing about the events
+            return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
         if code == 100 and subcode == 33:
             return Verdict(Kind.CONFIGURATION, **known)
         if code == 100:

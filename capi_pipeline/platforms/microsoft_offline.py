@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
-from capi_pipeline.conversions.conversion import Conversion
+from capi_pipeline.conversions.conversion import Amount, Conversion, number
 from capi_pipeline.conversions.identifiers import email, phone
 from capi_pipeline.platforms.base import (
     Deduplication,
@@ -28,6 +27,7 @@ from capi_pipeline.platforms.base import (
     Withhold,
     by_status,
     days,
+    dicts,
     hours,
     iso,
     minutes,
@@ -36,10 +36,11 @@ from capi_pipeline.platforms.base import (
 )
 
 CONVERSIONS, ADJUSTMENTS = "OfflineConversions", "OfflineConversionAdjustments"
-# Codes of single rows that may succeed later: (wait).
-ROW_LATER = {5612: timedelta(minutes=5), 5615: hours(2)}  # apply failed; the goal does not accept yet
+HIGHEST_VALUE = 999_999_999_999
+ROW_LATER = {5612: minutes(5), 5615: hours(2)}  # apply failed; the goal does not accept yet
 AUTH = {105, 106, 109, 1029}
-CONFIGURATION = {5613}  # the feature is not switched on for the account
+CONFIGURATION = 5613  # the feature is not switched on for the account
+REFUSED = {201, *range(5600, 5700)}  # the list or a row of it is wrong
 
 
 class MicrosoftOffline(Platform):
@@ -65,7 +66,7 @@ class MicrosoftOffline(Platform):
         rotates=True,
         placeholder="ms-access-token",
     )
-    identifiers: ClassVar = {"HashedEmailAddress": email.microsoft, "HashedPhoneNumber": phone.e164}
+    single_identifiers: ClassVar = {"HashedEmailAddress": email.microsoft, "HashedPhoneNumber": phone.e164}
 
     class Config(PlatformConfig):
         client_id: str = Field(description="Application (client) id at the Microsoft identity platform.")
@@ -91,28 +92,22 @@ class MicrosoftOffline(Platform):
     def encode(self, c: Conversion) -> Payload:
         if c.event_name == "refund":
             return self.adjustment(c)
-        if c.value is not None and c.value < 0:
-            raise Withhold(Reason.INVALID_VALUE, "Microsoft takes no negative value")
         return self.identity(c, c.name, c.event_time) | {
-            "ConversionValue": c.value,
+            "ConversionValue": None if c.value is None else amount(c.value),
             "ConversionCurrencyCode": c.currency,
         }
 
     def adjustment(self, c: Conversion) -> Payload:
         """A refund restates the conversion to what is left of it, or retracts it. The identity is the original's."""
-        if c.remaining_value is None or c.original_event_time is None:
+        if c.remaining_value is None or c.original_event_time is None or not c.currency:
             raise Withhold(
-                Reason.MISSING_FIELD, "a refund needs remaining_value, the new total, and original_event_time"
+                Reason.MISSING_FIELD, "a refund needs remaining_value (the new total), currency and original_event_time"
             )
-        original = str(c.properties.get("original_event_name") or "purchase")
-        row = self.identity(c, original, c.original_event_time) | {"AdjustmentTime": iso(c.event_time, 3)}
-        if c.remaining_value == 0:
+        left = amount(c.remaining_value)
+        row = self.identity(c, c.original_event_name, c.original_event_time) | {"AdjustmentTime": iso(c.event_time, 3)}
+        if left == 0:
             return row | {"AdjustmentType": "Retract"}
-        return row | {
-            "AdjustmentType": "Restate",
-            "AdjustmentValue": c.remaining_value,
-            "AdjustmentCurrencyCode": c.currency,
-        }
+        return row | {"AdjustmentType": "Restate", "AdjustmentValue": left, "AdjustmentCurrencyCode": c.currency}
 
     def identity(self, c: Conversion, name: str, time: int) -> Payload:
         goal = self.config.conversion_names.get(name)
@@ -123,7 +118,7 @@ class MicrosoftOffline(Platform):
             if not click:
                 raise Withhold(Reason.NO_CLICK_ID, "no msclkid, and enhanced_conversions is off")
             return {"MicrosoftClickId": click, "ConversionName": goal, "ConversionTime": iso(time, 3)}
-        hashes = {field: values[0] for field, values in self.matched(c).items()}
+        hashes = self.matched(c)
         if not (click or hashes):
             raise Withhold(Reason.NO_IDENTIFIER, "no msclkid, e-mail or phone")
         return {"MicrosoftClickId": click, "ConversionName": goal, "ConversionTime": iso(time, 3), **hashes}
@@ -145,55 +140,62 @@ class MicrosoftOffline(Platform):
         errors = body.get("PartialErrors")
         if response.status == 200 and isinstance(errors, list):
             return self.read_rows(errors, response, count)
-        return self.read_fault(body, response) or by_status(response) or unreadable(response)
+        return self.read_fault(body, response, count) or by_status(response) or unreadable(response)
 
     def read_rows(self, errors: list[Any], response: Response, count: int) -> Verdict:
         """Rows that no error names are applied."""
         outcomes = [Outcome(State.ACCEPTED)] * count
         trace_id = response.headers.get("trackingid", "")
-        for error in errors:
-            if error is None:
-                continue
+        for error in filter(lambda error: error is not None, errors):
             index = error.get("Index") if isinstance(error, dict) else None
-            if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
+            if type(index) is not int or not 0 <= index < count:
                 return unreadable(response)
-            code, label = error.get("Code"), str(error.get("ErrorCode") or error.get("Code"))
-            if code in CONFIGURATION:
-                return Verdict(
-                    Kind.CONFIGURATION, code=label, message=str(error.get("Message") or ""), trace_id=trace_id
-                )
-            wait = ROW_LATER.get(code) if isinstance(code, int) else None
-            words = str(error.get("Message") or "")
-            outcomes[index] = Outcome(State.RETRY, label, words, wait) if wait else rejected(label, words)
-        if (
-            all(isinstance(error, dict) and error.get("Code") in CONFIGURATION for error in errors)
-            and len(errors) == count
-        ):
-            first = outcomes[0]
-            return Verdict(Kind.CONFIGURATION, code=first.code, message=first.message, trace_id=trace_id)
+            code, label, words = described(error)
+            if code == CONFIGURATION:
+                return Verdict(Kind.CONFIGURATION, code=label, message=words, trace_id=trace_id)
+            if outcomes[index].state is not State.REJECTED:  # a row may have several errors: the final one counts
+                wait = ROW_LATER.get(code)
+                outcomes[index] = Outcome(State.RETRY, label, words, wait) if wait else rejected(label, words)
         return Verdict(Kind.SETTLED, outcomes, trace_id=trace_id)
 
-    def read_fault(self, body: Payload, response: Response) -> Verdict | None:
-        """A fault: decided by its code, not by the HTTP status."""
-        faults = [f for key in ("Errors", "OperationErrors", "BatchErrors") for f in _dicts(body.get(key))]
+    def read_fault(self, body: Payload, response: Response, count: int) -> Verdict | None:
+        """A fault, which stores nothing: decided by its codes, not by the HTTP status. A code that is not documented is
+        nobody's fault among the events, so a person looks at it."""
+        faults = [f for key in ("Errors", "OperationErrors", "BatchErrors") for f in dicts(body.get(key))]
         if not faults:
             return None
-        codes = {f.get("Code") for f in faults if isinstance(f.get("Code"), int)}
+        codes = {described(f)[0] for f in faults}
         known: dict[str, Any] = {
-            "code": " ".join(str(f.get("ErrorCode") or f.get("Code")) for f in faults),
-            "message": "; ".join(str(f.get("Message") or "") for f in faults),
+            "code": " ".join(described(f)[1] for f in faults),
+            "message": "; ".join(described(f)[2] for f in faults),
             "trace_id": str(body.get("TrackingId") or ""),
         }
         if 117 in codes or response.status == 429:
             return Verdict(Kind.RATE_LIMITED, wait=minutes(1), **known)
         if codes & AUTH:
             return Verdict(Kind.AUTH, **known)
-        if codes & CONFIGURATION:
+        if CONFIGURATION in codes:
             return Verdict(Kind.CONFIGURATION, **known)
-        if 0 in codes or response.status >= 500:
-            return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
-        return by_status(response, **known) or Verdict(Kind.REFUSED, **known)
+        if codes & {0, *ROW_LATER}:
+            wait = max((ROW_LATER[code] for code in codes & ROW_LATER.keys()), default=None)
+            return Verdict(Kind.TRANSIENT, wait=wait, maybe_stored=True, **known)
+        if codes <= REFUSED:
+            named = ((f.get("Index"), rejected(*described(f)[1:])) for f in faults)
+            culprits = {index: outcome for index, outcome in named if type(index) is int and 0 <= index < count}
+            return Verdict(Kind.REFUSED, culprits=culprits, **known)
+        return by_status(response, **known) or Verdict(Kind.CONFIGURATION, **known)
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def described(error: Payload) -> tuple[int, str, str]:
+    """An error's number (-1 if it has none), its name and its words."""
+    code = error.get("Code")
+    number = code if type(code) is int else -1
+    return number, str(error.get("ErrorCode") or number), str(error.get("Message") or "")
+
+
+def amount(value: Amount) -> Amount:
+    """0 to 999999999999, at most three decimals. Raises Withhold."""
+    rounded = number(round(value, 3))
+    if not 0 <= rounded <= HIGHEST_VALUE:
+        raise Withhold(Reason.INVALID_VALUE, f"Microsoft takes values from 0 to {HIGHEST_VALUE}")
+    return rounded

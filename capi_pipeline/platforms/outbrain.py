@@ -76,8 +76,8 @@ class Outbrain(Platform):
             return Verdict(Kind.RATE_LIMITED, wait=retry_after(response), code=code, message=message)
         if response.status >= 500:  # a clear failure by its documentation, so sending again is safe
             return Verdict(Kind.TRANSIENT, wait=retry_after(response), code=code, message=message)
-        if response.status in (401, 403, 404):
+        if response.status in (400, 414, 422):  # 414: this event's address is too long
+            return Verdict(Kind.SETTLED, [rejected(code, message)] * count)
+        if response.status > 400:  # path, method or blocking of our address: no event is to blame
             return Verdict(Kind.CONFIGURATION, code=code, message=message)
-        if response.status < 400:
-            return unreadable(response)
-        return Verdict(Kind.SETTLED, [rejected(code, message)] * count, code=code, message=message)
+        return unreadable(response)

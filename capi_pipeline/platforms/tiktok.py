@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
@@ -26,14 +25,12 @@ from capi_pipeline.platforms.base import (
     Deduplication,
     Kind,
     Limits,
-    Outcome,
     Payload,
     Platform,
     PlatformConfig,
     Reason,
     Request,
     Response,
-    State,
     Verdict,
     Withhold,
     accepted,
@@ -41,6 +38,7 @@ from capi_pipeline.platforms.base import (
     days,
     hours,
     minutes,
+    only_tested,
     rejected,
     retry_after,
     seconds,
@@ -110,7 +108,7 @@ class TikTok(Platform):
         "phone": phone.e164,
         "external_id": (user_id.trimmed, anonymous_id.trimmed),
     }
-    single_identifiers: ClassVar = {  # fields that hold one text
+    single_identifiers: ClassVar = {
         "first_name": first_name.words,
         "last_name": last_name.words,
         "zip_code": postal_code.compact,
@@ -131,10 +129,6 @@ class TikTok(Platform):
             None, description="Shows events in Test Events; TikTok does not count them."
         )
         default_page_url: str | None = Field(None, description="Page address of web events that have none.")
-
-    @classmethod
-    def recipes(cls) -> list[Any]:
-        return [*super().recipes(), *cls.single_identifiers.values()]
 
     def source(self, c: Conversion) -> tuple[str, str]:
         """Event source and its id. Raises Withhold when the account has none for this event."""
@@ -195,7 +189,6 @@ class TikTok(Platform):
 
     def user(self, c: Conversion, source: str) -> Payload:
         user = self.matched(c)
-        user |= {field: c.first(recipe) for field, recipe in self.single_identifiers.items()}
         user |= {
             "country": c.country.lower() if c.country else None,
             "ip": c.ip_address,
@@ -270,16 +263,16 @@ class TikTok(Platform):
         code = body.get("code")
         if not isinstance(code, int) or isinstance(code, bool):
             return by_status(response) or unreadable(response)
-        trace_id = str(body.get("request_id") or "")
+        request_id = body.get("request_id")
+        trace_id = request_id if isinstance(request_id, str) else ""
         known: dict[str, Any] = {"code": str(code), "message": str(body.get("message") or ""), "trace_id": trace_id}
         if code in (0, 20001) and response.status == 200 and trace_id:
-            if self.config.test_event_code:  # shown, not counted: still to be sent once the test is over
-                shown = Outcome(State.WITHHELD, "test_event_code", "shown in Test Events; TikTok did not count it")
-                return Verdict(Kind.SETTLED, [shown] * count, trace_id=trace_id)
+            if self.config.test_event_code:
+                return only_tested(count, trace_id, "shown in Test Events; TikTok did not count it")
             # 20001, "partially successful", names no event; sending again would not find the failed one either.
             return accepted(count, trace_id, f"20001: {known['message']}" if code else "")
         if code == 40100:
-            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or timedelta(minutes=5), **known)
+            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or minutes(5), **known)
         if code in (40001, 40104, 40105):
             return Verdict(Kind.AUTH, **known)
         if 40000 <= code < 50000:
