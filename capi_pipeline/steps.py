@@ -26,6 +26,7 @@ from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.delivery.verdicts import Asked, VerdictDesk
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.platforms import all_recipes
+from capi_pipeline.platforms.base import Response, State
 from capi_pipeline.settings import Settings
 from capi_pipeline.staging import Staging
 from capi_pipeline.warehouse import Warehouse
@@ -70,7 +71,7 @@ def extract_transform(settings: Settings, hour: datetime) -> Profile:
 
     store = staging(settings)
     profile.bytes = store.write(hour, schema(recipes), hashed())
-    profile.purged = store.purge(datetime.now(UTC) - timedelta(days=settings.staging_days), keep=hour)
+    profile.purged = store.purge(datetime.now(UTC) - timedelta(days=settings.staging_days))
     profile.digest = read.hexdigest()
     profile.seconds = time.monotonic() - started
     return profile
@@ -132,7 +133,8 @@ class Line:
             self.config.concurrency,
             stop=stop or threading.Event(),
         )
-        return delivery.hour(hour, staging(self.settings).read(hour), run_id)
+        staged = staging(self.settings)
+        return delivery.hour(hour, lambda: staged.read(hour), run_id)
 
     def ask(self, everything: bool = False) -> Asked:
         """Ask for the verdicts that are due (see delivery.verdicts.VerdictDesk)."""
@@ -155,13 +157,17 @@ class Line:
             response = self.send(self.platform.authorize(request, token)).response
         except (NotSent, Unanswered) as error:
             return False, f"{self.platform.title} does not answer: {error}. Check base_url and the network."
-        if response.status in (401, 403) or response.status >= 500:
-            words = self.platform.read(response, 1).message
-            return False, f"HTTP {response.status}: {self.redact(words)}. Renew {self.tokens.keys()}."
-        if response.status >= 400:
-            words = self.platform.read(response, 1).message
-            return False, f"HTTP {response.status}: {self.redact(words)}. Correct the `account` of this destination."
-        return True, "the platform takes the token"
+        if response.status < 400:
+            return True, "the platform takes the token"
+        ours = response.status not in (401, 403) and response.status < 500
+        remedy = "Correct the `account` of this destination" if ours else f"Renew {self.tokens.keys()}"
+        return False, f"HTTP {response.status}: {self.redact(self._words(response))}. {remedy}."
+
+    def _words(self, response: Response) -> str:
+        try:
+            return self.platform.read(response, 1).message
+        except Exception:  # outside the documentation
+            return "no usable words"
 
 
 def parse_hour(text: str) -> datetime:
@@ -183,8 +189,6 @@ def key_of(hour: datetime) -> str:
 
 def numbers(report: Report) -> dict[str, Any]:
     """A report as plain numbers: what the metadata, the CLI and `--json` show."""
-    from capi_pipeline.platforms.base import State
-
     out: dict[str, Any] = {"rows": report.rows}
     for state in (State.ACCEPTED, State.PENDING, State.REJECTED, State.HELD):
         out[state.value] = report.count(state)

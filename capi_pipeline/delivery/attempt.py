@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,8 +24,15 @@ ALL_REFUSED = 25  # events refused one by one, and none accepted: then it is not
 NARROW = "narrow"  # code of an outcome whose events must be sent in smaller requests to find the culprit
 
 
+Part = tuple[Sequence[Member], bool]  # events of one request, and whether an earlier one may have brought them
+
+
 class Stopped(Exception):
-    """The run ends: nothing further leaves for this destination."""
+    """The run ends: nothing further leaves for this destination. `unknown`: an earlier attempt may have arrived."""
+
+    def __init__(self, code: str, words: str, unknown: bool) -> None:
+        super().__init__(words)
+        self.code, self.words, self.unknown = code, words, unknown
 
 
 @dataclass
@@ -32,6 +40,8 @@ class Attempts:
     """Sends the batches of one (destination, hour). Shared by its threads; `stop` ends all of them.
 
     `patience`: seconds for which one request is retried in place. `settle` records outcomes durably.
+    `not_before`: the platform asked to be left alone until then. Until it has taken a first request, requests go one
+    at a time: a bad token costs one of them, and an outage brings one batch into doubt.
     """
 
     destination: str
@@ -47,6 +57,9 @@ class Attempts:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
     give_up_after: int = 3
+    not_before: datetime | None = None
+    _proven: bool = False
+    _one: threading.Lock = field(default_factory=threading.Lock)
     _failures: int = 0
     _accepted: int = 0
     _isolated: int = 0
@@ -54,19 +67,19 @@ class Attempts:
 
     def deliver(self, group: Hashable, members: Sequence[Member]) -> None:
         """Send these claimed events and settle each. Never raises for what a platform does; `report.error` tells."""
-        left: list[Sequence[Member]] = [members]
+        left: list[Part] = [(members, False)]
         while left:
-            left.extend(reversed(self._deliver(group, left.pop())))
+            left.extend(reversed(self._deliver(group, *left.pop())))
 
-    def _deliver(self, group: Hashable, members: Sequence[Member]) -> list[Sequence[Member]]:
+    def _deliver(self, group: Hashable, members: Sequence[Member], unknown: bool) -> list[Part]:
         """Send one request; the parts in which its events are to be sent again, if they were refused together."""
         try:
-            verdict, unknown = self._exchange(group, members)
+            verdict, unknown = self._exchange(group, members, unknown)
         except Stopped as stopped:
-            self._left(members, *stopped.args)
+            self._left(members, stopped.code, stopped.words, stopped.unknown, self.not_before)
             return []
         if verdict.kind is Kind.REFUSED:
-            return self._isolate(members, verdict)
+            return [(part, unknown) for part in self._isolate(members, verdict)]
         if verdict.kind is Kind.SETTLED:
             self._record(members, verdict.outcomes, verdict.trace_id, unknown)
         elif unknown and self.platform.deduplication.window is None:
@@ -76,40 +89,59 @@ class Attempts:
             self._left(members, verdict.code, verdict.message, unknown, later)
         return []
 
-    def _exchange(self, group: Hashable, members: Sequence[Member]) -> tuple[Verdict, bool]:
+    def _exchange(self, group: Hashable, members: Sequence[Member], unknown: bool) -> tuple[Verdict, bool]:
         """The last verdict on these events, and whether an earlier or this attempt may have stored them."""
-        count, attempt, unknown = len(members), 0, False
-        request = self.platform.request([payload for _, payload in members], group)
+        count, attempt = len(members), 0
+        try:
+            request = self.platform.request([payload for _, payload in members], group)
+        except Exception as error:  # nothing has left: the events must not be taken for sent
+            self._end(self._broken(error))
+            raise Stopped("request", f"no request could be made of it ({type(error).__name__})", unknown) from None
         deadline = self.monotonic() + self.patience
         while True:
             attempt += 1
-            self.pace.turn()
-            if self.stop.is_set():
-                raise Stopped("", "not sent: the run had to stop first", unknown)
-            token = self._token(unknown)
-            verdict = self._once(self.platform.authorize(request, token), count, again=attempt > 1)
-            unknown = unknown or verdict.maybe_stored
-            if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
-                self._success()
-                return verdict, unknown
-            if verdict.kind is Kind.AUTH:
-                if self._renewed(token):
-                    continue
-                self._end(self._auth_error(verdict))
-                return verdict, unknown
-            if verdict.kind is Kind.CONFIGURATION:
-                self._end(self._configuration_error(verdict))
-                return verdict, unknown
+            with self._turn(unknown):
+                token = self._token(unknown)
+                verdict = self._once(self.platform.authorize(request, token), count, again=attempt > 1)
+                unknown = unknown or verdict.maybe_stored
+                if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
+                    self._success()
+                    return verdict, unknown
+                if verdict.kind is Kind.AUTH:
+                    if self._renewed(token):
+                        continue
+                    self._end(self._auth_error(verdict))
+                    return verdict, unknown
+                if verdict.kind is Kind.CONFIGURATION:
+                    self._end(self._configuration_error(verdict))
+                    return verdict, unknown
             if verdict.maybe_stored and self.platform.deduplication.window is None:
                 self._exhausted(verdict, attempt, left=False)
                 return verdict, unknown
-            delay = verdict.wait.total_seconds() if verdict.wait else backoff(attempt)
+            delay = backoff(attempt)
+            if verdict.wait:  # at least that; a hint of milliseconds is no reason to hammer
+                delay = max(delay, verdict.wait.total_seconds())
             if verdict.kind is Kind.RATE_LIMITED:
                 self.pace.hold(delay)
             if self.monotonic() + delay > deadline:
                 self._exhausted(verdict, attempt)
                 return verdict, unknown
             self.stop.wait(delay)
+
+    @contextmanager
+    def _turn(self, unknown: bool) -> Iterator[None]:
+        """The right to start a request now. Raises Stopped."""
+        alone = not self._proven
+        if alone:
+            self._one.acquire()
+        try:
+            self.pace.turn()
+            if self.stop.is_set():
+                raise Stopped("", "not sent: the run had to stop first", unknown)
+            yield
+        finally:
+            if alone:
+                self._one.release()
 
     def _once(self, request: Any, count: int, again: bool) -> Verdict:
         started = self.monotonic()
@@ -200,9 +232,14 @@ class Attempts:
             self._accepted += sum(outcome.state in (State.ACCEPTED, State.PENDING) for outcome in outcomes)
         self.settle(settlements)
         now = self.now().timestamp()
-        for (item, _), outcome in zip(members, outcomes, strict=True):
-            sent = outcome.state in (State.ACCEPTED, State.PENDING)
-            self.report.settled(outcome.state, now - item.recorded_at / 1e6 if sent else None)
+        self.report.settled(
+            [outcome.state for outcome in outcomes],
+            [
+                now - item.recorded_at / 1e6
+                for (item, _), outcome in zip(members, outcomes, strict=True)
+                if outcome.state in (State.ACCEPTED, State.PENDING)
+            ],
+        )
 
     def _left(
         self,
@@ -222,8 +259,7 @@ class Attempts:
                 for item, _ in members
             ]
         )
-        for _ in members:
-            self.report.settled(State.RETRY)
+        self.report.settled([State.RETRY] * len(members))
 
     def _held(self, members: Sequence[Member], code: str, words: str) -> None:
         """For a person: the platform may have them, and would count a repetition."""
@@ -236,14 +272,14 @@ class Attempts:
                 for item, _ in members
             ]
         )
-        for _ in members:
-            self.report.settled(State.HELD)
+        self.report.settled([State.HELD] * len(members))
 
     # when to stop
 
     def _success(self) -> None:
         with self._mutex:
             self._failures = 0
+            self._proven = True
 
     def _exhausted(self, verdict: Verdict, attempts: int, left: bool = True) -> None:
         """A request that stayed unanswered to the end of its patience. A few in a row mean that the platform is down.
@@ -251,10 +287,13 @@ class Attempts:
         with self._mutex:
             self._failures += 1
             down = self._failures >= self.give_up_after or verdict.kind is Kind.RATE_LIMITED
+            if verdict.kind is Kind.RATE_LIMITED and verdict.wait:
+                self.not_before = max(filter(None, (self.not_before, self.now() + verdict.wait)))
         words = self.redact(verdict.message) or verdict.code
+        until = f" It asks to be left alone until {self.not_before:%Y-%m-%d %H:%M} UTC." if self.not_before else ""
         error = DeliveryError(
             f"`{self.destination}` ({self.platform.title}) does not take requests: {words} "
-            f"({verdict.code}, after {attempts} attempts).",
+            f"({self.redact(verdict.code)}, after {attempts} attempts).{until}",
             "What is left stays in the ledger. Rerun this partition when the platform is back: it sends only that.",
         )
         if down:
@@ -266,7 +305,7 @@ class Attempts:
         with self._mutex:
             if not self.stop.is_set() or self.report.error is None:
                 self.report.error = error
-        self.stop.set()
+            self.stop.set()
 
     def _auth_error(self, verdict: Verdict) -> AuthenticationError:
         known = self.report.error
@@ -274,14 +313,21 @@ class Attempts:
             return known
         return AuthenticationError(
             f"`{self.destination}` ({self.platform.title}) refuses the credentials: {self.redact(verdict.message)} "
-            f"({verdict.code}{', trace ' + verdict.trace_id if verdict.trace_id else ''}).",
+            f"({self.redact(', trace '.join(filter(None, (verdict.code, verdict.trace_id))))}).",
             f"Renew {self.tokens.keys()}, then rerun this partition. No further request was sent.",
         )
 
     def _configuration_error(self, verdict: Verdict) -> AuthenticationError:
         return AuthenticationError(
             f"`{self.destination}` ({self.platform.title}) refuses the account or a setting: "
-            f"{self.redact(verdict.message)} ({verdict.code}).",
+            f"{self.redact(verdict.message)} ({self.redact(verdict.code)}).",
             "Correct the `account` of this destination (or the account at the platform), then rerun this partition. "
             "No further request was sent.",
+        )
+
+    def _broken(self, error: Exception) -> DeliveryError:
+        return DeliveryError(
+            f"`{self.destination}` ({self.platform.title}): no request could be made of the events "
+            f"({type(error).__name__}). This is a fault of capi_pipeline.",
+            "Report it. What is left stays in the ledger; rerun this partition with a corrected version.",
         )

@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from capi_pipeline.conversions.conversion import Conversion, conversions
 from capi_pipeline.delivery.attempt import Attempts, Member
 from capi_pipeline.delivery.decide import OnUnknown, Step, decide
 from capi_pipeline.delivery.http import Send
-from capi_pipeline.delivery.ledger import Held, HourLedger, Item, Key, Ledger, Row
+from capi_pipeline.delivery.ledger import Held, HourLedger, Item, Key, Ledger
 from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.redaction import Redactor, example
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
+from capi_pipeline.errors import DeliveryError
 from capi_pipeline.platforms.base import Payload, Platform, Reason, State, Withhold
 from capi_pipeline.platforms.batching import batches
 
@@ -32,14 +35,15 @@ WAVE = 8  # requests that are claimed together where each holds one event
 
 @dataclass(frozen=True)
 class Group:
-    """What events of one request share: the platform's own group, and the company that narrowed events travel in."""
+    """What events of one request share: the platform's own group, and how many may travel together at most."""
 
     value: Hashable
-    company: Hashable = None
+    at_most: int | None = None
 
 
 Ready = tuple[Item, Group, Payload]
 Select = Callable[[Conversion], Reason | None]
+Rows = Callable[[], Iterable[pa.RecordBatch]]
 
 
 @dataclass
@@ -60,15 +64,22 @@ class Delivery:
     stop: threading.Event = field(default_factory=threading.Event)
     monotonic: Callable[[], float] = time.monotonic
 
-    def hour(self, hour: datetime, rows: Iterable[pa.RecordBatch], run_id: str) -> Report:
-        """Send what is left of this hour's hashed conversions. Raises DeliveryError only if nothing could be begun;
-        otherwise `Report.error` holds what a person must know, and `Report.unfinished` what is left."""
+    def hour(self, hour: datetime, rows: Rows, run_id: str) -> Report:
+        """Send what is left of this hour's hashed conversions; `rows()` reads them from the start. `Report.error` holds
+        what a person must know, and `Report.unfinished` what is left. Raises DeliveryError where there is no report:
+        another run has the hour, the staged rows are gone, or the ledger's database is."""
         report, started = Report(), time.monotonic()
         with self.ledger.hour(self.destination, hour, run_id) as ledger:
             run = _Run(self, ledger, report)
             run.all(rows)
         for state, reason, code, number in self.ledger.counts(self.destination, hour):
             report.outcomes[(state, reason or code or "")] += number
+        if report.error is None and run.waits:
+            report.error = DeliveryError(
+                f"`{self.destination}` ({self.platform.title}) asked to be left alone until "
+                f"{run.waits.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+                "Rerun this partition after that time: it sends only what is left.",
+            )
         report.seconds = time.monotonic() - started
         return report
 
@@ -80,9 +91,10 @@ class _Run:
         self.delivery, self.ledger, self.report = delivery, ledger, report
         self.platform, self.hour = delivery.platform, ledger.partition
         self.stop = delivery.stop
-        self.refunds: list[Conversion] = []
-        self.narrowed = 0
-        self.again = bool(delivery.ledger.counts(delivery.destination, self.hour))
+        self.adjustments: list[tuple[str, str, int, bool]] = []  # event id, original's, event time, whether it may go
+        self.latest: dict[str, int] = {}  # original's event id -> time of the hour's latest adjustment of it
+        self.waits: datetime | None = None  # until when the platform asked to be left alone with some events
+        self.again = delivery.ledger.knows(delivery.destination, self.hour)
         self.attempts = Attempts(
             delivery.destination,
             delivery.platform,
@@ -102,20 +114,23 @@ class _Run:
         asks = self.platform.verdicts
         self.ledger.settle(settlements, self.delivery.now() + asks.first if asks else None)
 
-    def all(self, rows: Iterable[pa.RecordBatch]) -> None:
-        """Adjustments go last, when the fate of the conversions that they adjust is known."""
+    def all(self, rows: Rows) -> None:
+        """Adjustments go last, when the fate of the conversions that they adjust is known. They are read a second time:
+        of a first reading only ids and times are kept, so that no hour is ever held in memory."""
         workers = self.delivery.concurrency or self.platform.limits.concurrency
         with ThreadPoolExecutor(workers, thread_name_prefix=f"capi-{self.delivery.destination}") as pool:
             try:
-                self.fly(pool, workers, self.ready(rows))
-                self.fly(pool, workers, self.chunk(self.refunds))
+                self.fly(pool, workers, self.ready(self.first(rows())))
+                if self.adjustments:
+                    self.latest = self.latest_adjustments()
+                    self.fly(pool, workers, self.ready(self.second(rows())))
             except BaseException:
                 self.stop.set()  # what is in flight still ends and is recorded; nothing new leaves
                 raise
 
     def fly(self, pool: ThreadPoolExecutor, workers: int, ready: Iterator[Ready]) -> None:
         flying: set[Future[None]] = set()
-        for wave in _waves(batches(ready, self.platform.limits), self.platform.limits.events):
+        for wave in _waves(batches(ready, self.platform.limits, _at_most), self.platform.limits.events):
             if len(flying) >= workers:  # bounded: encoding waits for sending
                 done, flying = wait(flying, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -129,7 +144,12 @@ class _Run:
         if self.stop.is_set():
             self.defer([item for _, members in wave for item, _ in members])
             return
-        mine = self.ledger.claim([item for _, members in wave for item, _ in members])
+        items = [item for _, members in wave for item, _ in members]
+        try:
+            mine = self.ledger.claim(items)
+        except DeliveryError:
+            self.ledger.release(items)  # committed or not: nobody knows, but nothing has left
+            raise
         for group, members in wave:
             claimed = [member for member in members if member[0].key in mine]
             if len(claimed) < len(members):
@@ -144,29 +164,42 @@ class _Run:
         self.report.skip(Reason.DUPLICATE.value, sum(rows[key].hour != self.hour for key in keys if key in rows))
 
     def defer(self, items: Sequence[Item]) -> None:
-        self.ledger.keep(items, [(State.RETRY, "", "not sent: the run had to stop first")] * len(items))
+        words = "not sent: the run had to stop first"
+        self.ledger.keep(items, [(State.RETRY, "", words)] * len(items), self.attempts.not_before)
 
-    def ready(self, rows: Iterable[pa.RecordBatch]) -> Iterator[Ready]:
+    def ready(self, found: Iterator[Conversion]) -> Iterator[Ready]:
         """Events to send, encoded; everything else is counted and recorded on the way."""
-        for batch in rows:
-            for start in range(0, batch.num_rows, LOOKUP):
-                yield from self.chunk(list(self.selected(batch.slice(start, LOOKUP))))
+        while chunk := list(islice(found, LOOKUP)):
+            yield from self.chunk(chunk)
 
-    def selected(self, batch: pa.RecordBatch) -> Iterator[Conversion]:
-        self.report.rows += batch.num_rows
-        for conversion in conversions(batch):
-            reason = self.delivery.select(conversion)
-            if reason is not None and not self.again:
-                self.report.skip(reason.value)
-            elif self.platform.restates and conversion.event_name == "refund":
-                self.refunds.append(conversion)
-            else:
-                yield conversion
+    def first(self, rows: Iterable[pa.RecordBatch]) -> Iterator[Conversion]:
+        """The first reading: everything is counted; what is this destination's business and adjusts nothing comes out."""
+        for batch in rows:
+            self.report.rows += batch.num_rows
+            for c in conversions(batch):
+                reason = self.delivery.select(c)
+                if reason is not None and not self.again:
+                    self.report.skip(reason.value)
+                elif self.adjusts(c):
+                    goes = not (c.withhold or reason)  # the others will never be there
+                    self.adjustments.append((c.event_id, c.original_event_id or "", c.event_time, goes))
+                else:
+                    yield c
+
+    def second(self, rows: Iterable[pa.RecordBatch]) -> Iterator[Conversion]:
+        """The second reading: the adjustments."""
+        for batch in rows:
+            for c in conversions(batch.filter(pc.equal(batch["event_name"], "refund"))):
+                if self.adjusts(c) and (self.again or self.delivery.select(c) is None):
+                    yield c
+
+    def adjusts(self, c: Conversion) -> bool:
+        return self.platform.restates and c.event_name == "refund"
 
     def chunk(self, chunk: list[Conversion]) -> Iterator[Ready]:
         now = self.delivery.now()
         known = self.ledger.states([(c.event_name, c.event_id) for c in chunk])
-        blocked = self.adjustments(chunk, known) if self.platform.restates else {}
+        blocked = self.blocked(chunk)
         kept: list[tuple[Item, tuple[State, str, str]]] = []
         late: list[Item] = []
         ready: list[Ready] = []
@@ -177,10 +210,14 @@ class _Run:
                 self.report.skip(unselected.value)
                 continue
             step, held = decide(row, self.hour, self.platform.deduplication, self.delivery.on_unknown, now)
+            if step is Step.DONE:
+                continue
             since = row.unknown_since if row else None
             item = Item(c.event_name, c.event_id, c.event_time, c.recorded_at, c.original_event_id, unknown_since=since)
             if step is Step.FOREIGN:
                 self.report.skip(Reason.DUPLICATE.value)
+            elif step is Step.WAIT and row and row.not_before:
+                self.waits = max(self.waits or row.not_before, row.not_before)
             elif step is Step.HOLD and held:
                 kept.append((item, (State.HELD, held.value, _HELD_WORDS[held])))
             elif step is Step.SEND:
@@ -195,61 +232,72 @@ class _Run:
                             continue
                     payload = self.platform.prepare(c, now)
                     group = self.platform.group(c)
+                    digest = _digest(payload)
                 except Withhold as no:
+                    detail = self.delivery.redact(no.detail)
                     if since is not None:  # it may be at the platform already, so it is not ours to forget
                         held = Held.NOT_SENDABLE
                         kept.append((item, (State.HELD, held.value, f"{_HELD_WORDS[held]} ({no.reason.value})")))
                     else:
-                        kept.append((item, (State.WITHHELD, no.reason.value, no.detail)))
+                        kept.append((item, (State.WITHHELD, no.reason.value, detail)))
                     continue
-                digest = hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+                except Exception as error:  # one event must not hold up the others, and a person must know of it
+                    self.report.error = self.report.error or self.unencodable(c, error)
+                    kept.append((item, (State.RETRY, "", f"cannot be encoded ({type(error).__name__})")))
+                    continue
                 if row and row.state is State.REJECTED and row.payload_digest == digest:
                     continue  # the same payload would be rejected again
                 if self.report.example is None:
                     self.report.example = example(payload, _personal(c))
-                item = Item(*_fields(item), digest, since)
+                item = replace(item, payload_digest=digest)
                 if self.stop.is_set():
                     late.append(item)
                 else:
-                    ready.append((item, self.grouped(group, row), payload))
+                    ready.append((item, Group(group, row.at_most if row else None), payload))
         if kept:
             self.ledger.keep([item for item, _ in kept], [state for _, state in kept])
         if late:
             self.defer(late)
         yield from ready
 
-    def grouped(self, group: Hashable, row: Row | None) -> Group:
-        """Events that may only travel in small company (see attempt.NARROW) get requests of their own."""
-        if row is None or not row.at_most:
-            return Group(group)
-        self.narrowed += 1
-        return Group(group, (row.at_most, self.narrowed // row.at_most))
+    def unencodable(self, c: Conversion, error: Exception) -> DeliveryError:
+        return DeliveryError(
+            f"`{self.delivery.destination}` ({self.platform.title}): the event {c.event_name} {c.event_id} cannot be "
+            f"encoded ({type(error).__name__}). This is a fault of capi_pipeline; the other events are sent.",
+            "Report it, and rerun this partition with a corrected version: the event stays in the ledger.",
+        )
 
-    def adjustments(self, chunk: Sequence[Conversion], known: Mapping[Key, Row]) -> dict[Key, Reason | State]:
+    def latest_adjustments(self) -> dict[str, int]:
+        """Per original: the time of the hour's latest adjustment of it that goes, or has gone, to the platform."""
+        latest: dict[str, int] = {}
+        for start in range(0, len(self.adjustments), LOOKUP):
+            part = self.adjustments[start : start + LOOKUP]
+            known = self.ledger.states([("refund", id_) for id_, *_ in part])
+            for id_, original, when, goes in part:
+                row = known.get(("refund", id_))
+                refused = row is not None and (row.state is State.REJECTED or row.hour != self.hour)
+                if goes and not refused:
+                    latest[original] = max(latest.get(original, 0), when)
+        return latest
+
+    def blocked(self, chunk: Sequence[Conversion]) -> dict[Key, Reason | State]:
         """Refunds that must not go out as a new total: of a conversion that the platform does not have, or older than
         one that it already has (its total would overwrite the newer one); and those whose conversion is undecided."""
-        refunds = [c for c in chunk if c.event_name == "refund" and c.original_event_id]
+        refunds = [c for c in chunk if self.adjusts(c) and c.original_event_id]
         if not refunds:
             return {}
-        ids = {str(c.original_event_id) for c in refunds}
-        names = {str(c.original_event_id): str(c.properties.get("original_event_name") or "purchase") for c in refunds}
-        originals = self.ledger.states([(names[id_], id_) for id_ in ids])
-        latest = {id_: round(when.timestamp() * 1e6) for id_, when in self.ledger.later_adjustments(list(ids)).items()}
-        for c in refunds:
-            row = known.get((c.event_name, c.event_id))
-            refused = row is not None and (row.state is State.REJECTED or row.hour != self.hour)
-            if not (c.withhold or refused or self.delivery.select(c)):  # the others will never be there
-                id_ = str(c.original_event_id)
-                latest[id_] = max(latest.get(id_, 0), c.event_time)
+        originals = self.ledger.states(list({_original(c) for c in refunds}))
+        gone = self.ledger.later_adjustments(list({str(c.original_event_id) for c in refunds}))
         out: dict[Key, Reason | State] = {}
         for c in refunds:
             id_ = str(c.original_event_id)
-            original = originals.get((names[id_], id_))
+            original = originals.get(_original(c))
+            latest = max(self.latest.get(id_, 0), round(gone[id_].timestamp() * 1e6) if id_ in gone else 0)
             if original is not None and original.state in (State.SENDING, State.RETRY, State.HELD):
                 out[(c.event_name, c.event_id)] = original.state
             elif original is None or original.state not in (State.ACCEPTED, State.PENDING):
                 out[(c.event_name, c.event_id)] = Reason.ORIGINAL_NOT_SENT
-            elif c.event_time < latest.get(id_, 0):
+            elif c.event_time < latest:
                 out[(c.event_name, c.event_id)] = Reason.SUPERSEDED
         return out
 
@@ -273,8 +321,16 @@ def _waves(requests: Iterable[tuple[Any, list[Member]]], events: int) -> Iterato
         yield wave
 
 
-def _fields(item: Item) -> tuple[str, str, int, int, str | None]:
-    return item.event_name, item.event_id, item.event_time, item.recorded_at, item.original_event_id
+def _at_most(group: Group) -> int | None:
+    return group.at_most
+
+
+def _original(c: Conversion) -> Key:
+    return c.original_event_name, str(c.original_event_id)
+
+
+def _digest(payload: Payload) -> str:
+    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
 def _personal(c: Conversion) -> set[str]:

@@ -143,9 +143,10 @@ class _Adapter(HTTPAdapter):
 
 
 class Transport:
-    """Pooled HTTP. `connect`, `read` and `total` are seconds; `total` also ends an answer that only drips."""
+    """Pooled HTTP. `connect`, `read` and `total` are seconds; `total` also ends an answer that only drips, and lies below
+    the 30 s that a process commonly has between SIGTERM and SIGKILL: what is in flight is recorded in time."""
 
-    def __init__(self, connections: int = 8, connect: float = 5.0, read: float = 30.0, total: float = 60.0) -> None:
+    def __init__(self, connections: int = 8, connect: float = 5.0, read: float = 20.0, total: float = 25.0) -> None:
         # urllib3 logs addresses with their query, and some platforms take click ids there.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._timeout, self._total = (connect, read), total

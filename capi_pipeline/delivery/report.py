@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,10 +71,11 @@ class Report:
         with self._mutex:
             self.skipped[reason] += number
 
-    def settled(self, state: State, lag: float | None = None) -> None:
+    def settled(self, states: Iterable[State], lags: Iterable[float] = ()) -> None:
+        """Events of one request that have an outcome; of those that the platform took, seconds since they landed."""
         with self._mutex:
-            self.sent[state.value] += 1
-            if lag is not None:
+            self.sent.update(state.value for state in states)
+            for lag in lags:
                 self.lag.add(lag)
 
     def rejection(self, code: str, words: str) -> None:

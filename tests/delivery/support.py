@@ -317,7 +317,7 @@ class Bench:
     def run(self, events: Sequence[dict[str, Any]], server: Any, hour: datetime = HOUR, **changes: Any) -> Any:
         """Deliver one hour; the sums must come out."""
         self.run_number += 1
-        report = self.delivery(server, **changes).hour(hour, rows(events), f"run-{self.run_number}")
+        report = self.delivery(server, **changes).hour(hour, lambda: rows(events), f"run-{self.run_number}")
         assert report.reconciles, (report.rows, report.outcomes, report.skipped)
         return report
 

@@ -325,7 +325,7 @@ def test_a_document_that_changed_between_two_runs_leaves_sums_that_add_up(bench:
 
 def test_a_row_that_vanished_from_the_warehouse_shows_in_the_sums(bench: Bench) -> None:
     bench.run(purchases(3), Server())
-    report = bench.delivery(Server()).hour(HOUR, rows(purchases(2)), "run")
+    report = bench.delivery(Server()).hour(HOUR, lambda: rows(purchases(2)), "run")
     assert not report.reconciles
 
 
@@ -345,7 +345,7 @@ def test_a_run_that_took_the_hour_meanwhile_speaks_for_its_events(bench: Bench, 
         yield batch.slice(5)
 
     with pytest.raises(DeliveryError, match="went away"):
-        bench.delivery(server).hour(HOUR, between(), "run-1")
+        bench.delivery(server).hour(HOUR, between, "run-1")
     assert server.twice == []
     assert set(bench.states().values()) == {"accepted"}
 
@@ -385,7 +385,7 @@ def test_rows_that_break_off_leave_nothing_undecided(bench: Bench) -> None:
 
     server = Server()
     with pytest.raises(KeyError, match="broke off"):
-        bench.delivery(server).hour(HOUR, breaking(), "run-1")
+        bench.delivery(server).hour(HOUR, breaking, "run-1")
     found = list(bench.states().values())
     assert found.count("accepted") == sum(len(ids) for ids in server.requests)
     assert set(found) <= {"accepted", "retry"}
@@ -404,7 +404,7 @@ def test_an_error_in_one_thread_ends_the_others_in_order(bench: Bench) -> None:
 
     server = Broken()
     with pytest.raises(ZeroDivisionError):
-        bench.delivery(server, concurrency=4).hour(HOUR, rows(purchases(200)), "run-1")
+        bench.delivery(server, concurrency=4).hour(HOUR, lambda: rows(purchases(200)), "run-1")
     report = bench.run(purchases(200), server)
     assert report.count(State.ACCEPTED) == 200
     assert server.twice == []
