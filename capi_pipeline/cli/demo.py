@@ -9,6 +9,7 @@ from typing import Any
 import requests
 import typer
 
+from capi_pipeline import stack
 from capi_pipeline.cli.output import dump, err, out, progress, table
 from capi_pipeline.cli.runs import Outcome, run
 from capi_pipeline.delivery import queries
@@ -85,6 +86,7 @@ def _shop(bar: Any, url: str, conversions: int, seed: int) -> shop.Shop:
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     bar.update(task, completed=1, total=1)
+    stack.begin_with_the_shop(url)
     return world
 
 

@@ -11,16 +11,17 @@ from typing import Annotated, Any
 import dagster as dg
 from pydantic import ValidationError
 
+from capi_pipeline.components.failures import failure, retries
 from capi_pipeline.components.hours import hourly
 from capi_pipeline.components.metadata import of_report
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.destinations import DestinationConfig
-from capi_pipeline.errors import AuthenticationError, CapiError, ConfigurationError
+from capi_pipeline.errors import CapiError, ConfigurationError
 from capi_pipeline.platforms import platform as platform_class
 from capi_pipeline.platforms.base import State
 from capi_pipeline.rendering import problems
-from capi_pipeline.settings import Settings, settings
+from capi_pipeline.settings import settings
 from capi_pipeline.steps import Line, numbers
 
 HASHED = dg.AssetKey("hashed_conversions")
@@ -61,7 +62,6 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
     """Asset `destinations/<name>` with its checks, and the job `destination_<name>`."""
     key = dg.AssetKey(["destinations", config.name])
     kind = platform_class(config.platform)
-    chosen = settings()
 
     @dg.asset(
         key=key,
@@ -72,12 +72,7 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
         kinds={"api", config.platform},
         description=_description(config),
         metadata={"platform": kind.title, "documentation": dg.MetadataValue.url(kind.documentation)},
-        retry_policy=dg.RetryPolicy(
-            max_retries=chosen.step_retries,
-            delay=chosen.step_retry_delay,
-            backoff=dg.Backoff.EXPONENTIAL,
-            jitter=dg.Jitter.FULL,
-        ),
+        retry_policy=retries(settings()),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3)),
         check_specs=[
@@ -86,12 +81,13 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
         ],
     )
     def destination(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-        report = _deliver(context, config, settings())
+        report = _deliver(context, config)
         metadata = of_report(report)
         context.log.info(f"{config.name}: {_sentence(report)}")
         yield from _checks(report, config)
         if report.unfinished or report.error:
-            raise _failure(report, metadata)
+            why = str(report.error) if report.error else _waiting(report)
+            raise failure(context, f"{why}\n{_sentence(report)}", report.error, metadata)
         yield dg.MaterializeResult(metadata=metadata)
 
     job = dg.define_asset_job(
@@ -104,9 +100,9 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
 
 
 CHECKS = {
-    "reconciliation": "rows of the hour = accepted + pending + rejected + withheld + held + retry",
-    "rejected_share": "the platform rejects no more than the allowed share of what it was sent",
-    "nothing_held": "no conversion waits for a person (`capi status`, `capi resolve`)",
+    "reconciliation": "Rows of the hour = accepted + pending + rejected + withheld + held + retry.",
+    "rejected_share": "The platform rejects no more than the allowed share of what it was sent.",
+    "nothing_held": "No conversion waits for a person (`capi status`, `capi resolve`).",
 }
 
 
@@ -133,22 +129,20 @@ def _checks(report: Report, config: DestinationConfig) -> Iterator[dg.AssetCheck
         check_name="nothing_held",
         passed=not counts["held"],
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{counts['held']} wait for `capi resolve --destination {config.name}`."
-        if counts["held"]
-        else "None.",
+        description=f"{counts['held'] or 'No'} conversions wait for `capi resolve --destination {config.name}`.",
         metadata={"held": counts["held"]},
     )
 
 
-def _deliver(context: dg.AssetExecutionContext, config: DestinationConfig, chosen: Settings) -> Report:
+def _deliver(context: dg.AssetExecutionContext, config: DestinationConfig) -> Report:
+    chosen = settings()
     try:
         ledger = Ledger.open(chosen.require("ledger_url"))
         line = Line(config, ledger, chosen, os.environ)
         with _stopping(threading.Event()) as stop:
             return line.deliver(context.partition_time_window.start, context.run_id, stop)
     except CapiError as error:
-        permanent = isinstance(error, ConfigurationError | AuthenticationError)
-        raise dg.Failure(description=str(error), allow_retries=not permanent) from None
+        raise failure(context, str(error), error) from None
 
 
 @contextmanager
@@ -172,12 +166,6 @@ def _stopping(stop: threading.Event) -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _failure(report: Report, metadata: dict[str, Any]) -> dg.Failure:
-    permanent = isinstance(report.error, ConfigurationError | AuthenticationError)
-    why = str(report.error) if report.error else _waiting(report)
-    return dg.Failure(description=f"{why}\n{_sentence(report)}", metadata=metadata, allow_retries=not permanent)
 
 
 def _waiting(report: Report) -> str:

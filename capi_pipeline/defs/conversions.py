@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from capi_pipeline.components.failures import failure, retries
 from capi_pipeline.components.hours import hourly
 from capi_pipeline.components.metadata import contract_schema, of_profile
 from capi_pipeline.defs.models import MART
@@ -45,12 +46,13 @@ def defs(chosen: Settings) -> dg.Definitions:
             ),
         ],
         check_specs=[
-            _check("contract", CONVERSIONS, "every row keeps the contract of canonical conversions"),
-            _check("duplicates", CONVERSIONS, "an event name and id stand once in the hour"),
-            _check("no_empty_digest", HASHED, 'no identifier is the SHA-256 of ""'),
+            _check("contract", CONVERSIONS, "Every row keeps the contract of canonical conversions."),
+            _check("duplicates", CONVERSIONS, "An event name and id stand once in the hour."),
+            _check("no_empty_digest", HASHED, 'No identifier is the SHA-256 of "".'),
         ],
         partitions_def=hourly(),
         pool="extract",
+        retry_policy=retries(chosen),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     )
     def extract_and_transform(
@@ -62,9 +64,9 @@ def defs(chosen: Settings) -> dg.Definitions:
         except ContractError as error:
             broken = "duplicates" if "unique with" in error.message else "contract"
             yield dg.AssetCheckResult(asset_key=CONVERSIONS, check_name=broken, passed=False, description=str(error))
-            raise dg.Failure(description=str(error), allow_retries=False) from None
+            raise failure(context, str(error), error) from None
         except CapiError as error:
-            raise dg.Failure(description=str(error)) from None
+            raise failure(context, str(error), error) from None
         for name in ("contract", "duplicates"):
             yield dg.AssetCheckResult(
                 asset_key=CONVERSIONS, check_name=name, passed=True, metadata={"rows": profile.rows}

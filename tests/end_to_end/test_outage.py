@@ -39,26 +39,23 @@ class Ui:
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def materialize(self, assets: list[list[str]], partitions: list[str]) -> None:
-        """The button *Materialize* for these partitions."""
+    def materialize(self, assets: list[list[str]], partitions: list[str], seconds: float = 300) -> None:
+        """The button *Materialize* for these partitions; returns when all of their runs have ended."""
         answer = self.ask(
             """mutation($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {
                 __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
             p={"partitionNames": partitions, "assetSelection": [{"path": path} for path in assets]},
-        )
-        assert answer["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", answer
-
-    def settled(self, asset: list[str], partitions: list[str], seconds: float = 240) -> dict[str, str]:
-        """The status of these partitions once none of them is missing or running."""
+        )["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
         deadline = time.monotonic() + seconds
         while True:
-            found = self.statuses(asset, partitions)
-            busy = self.ask(
-                "{ runsOrError(filter: {statuses: [QUEUED, STARTING, STARTED, NOT_STARTED]}) { ... on Runs { count } } }"
-            )
-            if len(found) == len(partitions) and not busy["runsOrError"]["count"]:
-                return found
-            assert time.monotonic() < deadline, (asset, found, busy)
+            found = self.ask(
+                "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }",
+                id=answer["backfillId"],
+            )["partitionBackfillOrError"]["status"]
+            if found not in ("REQUESTED", "CANCELING", "FAILING"):
+                return
+            assert time.monotonic() < deadline, found
             time.sleep(1)
 
     def statuses(self, asset: list[str], partitions: list[str]) -> dict[str, str]:
@@ -142,9 +139,9 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
         ]
         requests.post(f"{there.sandbox}/_sandbox/faults", json={"platform": "meta", "kind": "server_error"}, timeout=10)
         ui.materialize([*models, *road], hours)
-        assert set(ui.settled(["destinations", "meta"], hours).values()) == {"FAILED"}
+        assert set(ui.statuses(["destinations", "meta"], hours).values()) == {"FAILED"}
         for name in ("google", "tiktok", "microsoft", "outbrain"):  # an outage delays nobody else
-            assert set(ui.settled(["destinations", name], hours).values()) == {"MATERIALIZED"}, name
+            assert set(ui.statuses(["destinations", name], hours).values()) == {"MATERIALIZED"}, name
         why = ui.failure("destinations__meta")
         assert "does not take requests" in why
         assert "Rerun this partition" in why
@@ -153,7 +150,7 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
 
         requests.delete(f"{there.sandbox}/_sandbox/faults", timeout=10)
         ui.materialize([["destinations", "meta"]], hours[:2])
-        statuses = ui.settled(["destinations", "meta"], hours)
+        statuses = ui.statuses(["destinations", "meta"], hours)
         assert statuses == {hours[0]: "MATERIALIZED", hours[1]: "MATERIALIZED", hours[2]: "FAILED"}
         retried = there.json("retry", "--destination", "meta")
         assert not retried["failures"]
@@ -166,7 +163,6 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
         for platform in ("google_data_manager", "tiktok", "microsoft_offline", "outbrain"):
             assert after[platform] == before[platform], platform  # nobody got anything twice
         ui.materialize([["destinations", "meta"]], hours)  # and once more
-        ui.settled(["destinations", "meta"], hours)
         assert there.counts()["meta"] == after["meta"]
 
 
