@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from capi_pipeline.conversions import consent
 from capi_pipeline.conversions.contract import ARROW, COLUMNS, KEPT, Kind
 from capi_pipeline.conversions.identifiers import Recipe
-from capi_pipeline.errors import ContractError
 
 _KINDS = {column.name: column.kind for column in COLUMNS}
 # What else leads to a person, and is of no use where nothing may be sent.
@@ -48,9 +47,9 @@ def schema(recipes: Sequence[Recipe]) -> pa.Schema:
 
 
 def transform(batch: pa.RecordBatch, recipes: Sequence[Recipe], policy: consent.ConsentPolicy) -> pa.RecordBatch:
-    """Hashed rows for a batch of contract rows, in the same order.
+    """Hashed rows for a batch of rows that keep the contract (`contract.check`), in the same order.
 
-    Rows that consent withholds carry nothing that leads to a person. Raises ContractError for JSON that is not what it must be.
+    Rows that consent withholds carry nothing that leads to a person.
     """
     withhold = consent.decide(batch, policy)
     usable = pc.is_null(withhold).to_numpy(zero_copy_only=False)
@@ -136,19 +135,9 @@ def _lists(batch: pa.RecordBatch, name: str) -> tuple[pa.Array, np.ndarray[Any, 
     texts: list[str] = []
     rows: list[int] = []
     for row, document in enumerate(batch[name].to_pylist()):
-        if document is None or document == "[]":
+        if document in (None, "[]", "{}"):
             continue
-        try:
-            items = orjson.loads(document)
-        except orjson.JSONDecodeError:
-            items = None
-        if not isinstance(items, list) or not all(item is None or isinstance(item, str) for item in items):
-            key = f"event_name={batch['event_name'][row].as_py()!r}, event_id={batch['event_id'][row].as_py()!r}"
-            raise ContractError(
-                f"Column `{name}` of the conversions table breaks the contract: it is a JSON array of text. First row: {key}.",
-                "Correct the model, rebuild this hour and rerun the partition. Nothing of this hour was sent.",
-            )
-        for item in items:
+        for item in orjson.loads(document):
             if item:
                 texts.append(item)
                 rows.append(row)

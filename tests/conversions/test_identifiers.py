@@ -1,0 +1,285 @@
+"""Every recipe against vectors from the platforms' dossiers: (raw, country) -> the text that is hashed (or sent), or None."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from capi_pipeline.conversions import identifiers as i
+from capi_pipeline.conversions.identifiers import EMPTY_DIGEST, Recipe
+from capi_pipeline.platforms import all_recipes
+
+DIGEST = "86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"
+
+EMAIL_SHAPES = {
+    "not-an-email": None,
+    "@example.com": None,
+    "jane@": None,
+    "jane@localhost": None,
+    "jane@example.": None,
+    "jane@.com": None,
+    "jane@@example.com": None,
+    "jane@b@example.com": None,
+}
+VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
+    i.email.trimmed: {
+        **EMAIL_SHAPES,
+        "john_smith@gmail.com": "john_smith@gmail.com",
+        "  Jane.Doe@Example.COM\t": "jane.doe@example.com",
+        "Jane.Doe+News@GoogleMail.com": "jane.doe+news@googlemail.com",  # no rule for Gmail
+        "Ju\u0308rgen@Mu\u0308ller.de": "jürgen@müller.de",  # composed
+        "JÜRGEN@MÜLLER.DE": "jürgen@müller.de",
+        "a b@example.com": None,
+        "\u00a0jane@example.com\u3000": "jane@example.com",
+        "jane@sub.example.co.uk": "jane@sub.example.co.uk",
+    },
+    i.email.google: {
+        **EMAIL_SHAPES,
+        "  Jürgen.Müller+News@GoogleMail.com ": "jürgenmüller@googlemail.com",
+        "j.a.n.e+x+y@gmail.com": "jane@gmail.com",
+        "jane.doe+news@example.com": "jane.doe+news@example.com",  # only at Google's own domains
+        "j ane @ gmail.com": "jane@gmail.com",
+        "jane@mail.gmail.com": "jane@mail.gmail.com",
+        "+news@gmail.com": None,
+        "...@gmail.com": None,
+    },
+    i.email.microsoft: {
+        **EMAIL_SHAPES,
+        "Jürgen.Müller+News@GoogleMail.com": "jurgenmuller@googlemail.com",
+        "jane.doe+news@example.com": "janedoe@example.com",  # on every domain
+        " Zoë.Ångström @example.co.uk ": "zoeangstrom@example.co.uk",
+        "+news@example.com": None,
+        ".+@example.com": None,
+    },
+    i.phone.e164: {
+        ("+14155552671", None): "+14155552671",
+        ("(415) 555-2671", "US"): "+14155552671",
+        ("1-415-555-2671", "US"): "+14155552671",
+        ("415.555.2671 ext. 9", "US"): "+14155552671",
+        ("030 901820", "DE"): "+4930901820",
+        ("0049 30 901820", "DE"): "+4930901820",
+        ("+49 (0)30 901820", "US"): "+4930901820",
+        ("020 7946 0958", "GB"): "+442079460958",
+        ("06 12 34 56 78", "FR"): "+33612345678",
+        ("06 9876 5432", "IT"): "+390698765432",  # Italy keeps the leading zero
+        ("03-1234-5678", "JP"): "+81312345678",
+        ("(11) 91234-5678", "BR"): "+5511912345678",
+        ("0412 345 678", "AU"): "+61412345678",
+        ("\u0660\u0663\u0660 901820", "DE"): "+4930901820",  # digits of any script
+        ("（０３）１２３４－５６７８", "JP"): "+81312345678",
+        ("030 901820", None): None,
+        ("030 901820", "US"): None,
+        ("0", "DE"): None,
+        ("+0000000000", "US"): None,
+        ("+1 555", "US"): None,
+        ("call me", "US"): None,
+        ("jane@example.com", "US"): None,
+    },
+    i.phone.digits: {
+        ("16505551212", "US"): "16505551212",
+        ("+1 650 555 1212", None): "16505551212",
+        ("030 901820", "DE"): "4930901820",
+        ("06 9876 5432", "IT"): "390698765432",
+        ("0", "DE"): None,
+        ("+0000000000", None): None,
+    },
+    i.first_name.letters: {
+        "O'Brien": "obrien",
+        "MÜLLER-Lüdenscheidt": "müllerlüdenscheidt",
+        " Valéry ": "valéry",
+        "Vale\u0301ry": "valéry",
+        "Mary  Ann": "maryann",
+        "José Ñandú": "joséñandú",
+        "李": "李",
+        "Анна": "анна",
+        "--": None,
+    },
+    i.first_name.words: {
+        "O'Brien": "obrien",
+        "O\u2019Brien": "obrien",
+        " Mary\t Ann ": "mary ann",
+        "MÜLLER-Lüdenscheidt": "müllerlüdenscheidt",
+        "Jean–Luc": "jeanluc",
+        "Anna €": "anna",
+        "...": None,
+    },
+    i.first_name.google: {
+        " Mr. Alex ": "alex",
+        "DR. JANE": "jane",
+        "Mrs.\tAnn-Marie": "ann-marie",
+        "dr.": None,
+        "Dr Jane": "dr jane",  # no period, no title
+        "Dresden": "dresden",
+        "Maria V": "maria v",  # suffixes follow family names only
+        "Zoë": "zoë",
+    },
+    i.last_name.google: {
+        " O'Brien ": "o'brien",
+        "MÜLLER-Lüdenscheidt": "müller-lüdenscheidt",
+        "Smith, Jr.": "smith",
+        "Smith Jr": "smith",
+        "King III": "king",
+        "Miller, MD, PhD": "miller",
+        "Dr. Smith": "dr. smith",  # titles precede given names only
+        "Ivi": "ivi",
+        "Levi": "levi",
+        "van V": "van",
+    },
+    i.birth_date.digits: {"1997-02-16": "19970216", "2001-12-01": "20011201"},
+    i.gender.initial: {"female": "f", "male": "m"},
+    i.city.letters: {
+        "San Francisco": "sanfrancisco",
+        " Bad Homburg v. d. Höhe": "badhomburgvdhöhe",
+        "Paris 15e (Vaugirard)": "parisevaugirard",
+        "Saint-Étienne": "saintétienne",
+        "東京": "東京",
+        "12": None,
+    },
+    i.city.plain: {
+        "San Francisco": "sanfrancisco",
+        " Bad Homburg v. d. Höhe": "badhomburgvdhöhe",
+        "Paris 15": "paris15",
+        "St. John's": "stjohns",
+        "-": None,
+    },
+    i.region.code: {
+        ("CA", "US"): "ca",
+        ("California", "US"): "ca",
+        ("New York", "US"): "ny",
+        ("US-NY", "US"): "ny",
+        ("D.C.", "US"): "dc",
+        ("Washington, D.C.", "US"): "dc",
+        ("Québec", "CA"): "qc",
+        ("CA-ON", "CA"): "on",
+        ("Hessen", "DE"): "hessen",
+        ("Île-de-France", "FR"): "îledefrance",
+        ("California", None): "california",
+        ("75", "FR"): None,
+    },
+    i.region.plain: {"CA": "ca", "Nordrhein-Westfalen": "nordrheinwestfalen", "75": "75", "–": None},
+    i.postal_code.meta: {
+        ("94105-1234", "US"): "94105",
+        ("94105 1234", "US"): "94105",
+        ("CA 94105", "US"): "94105",
+        ("02138", "US"): "02138",  # the leading zero stays
+        ("M1 1AE", "GB"): "m11ae",
+        (" 61348 ", "DE"): "61348",
+        ("1010-200", "PT"): "1010",
+        ("k1a 0b1", "CA"): "k1a0b1",
+        ("none", "US"): None,
+    },
+    i.postal_code.compact: {
+        "EC1A 1BB": "ec1a1bb",
+        "94105-1234": "941051234",
+        "1010–200": "1010200",
+        " 0123 ": "0123",
+        "- -": None,
+    },
+    i.postal_code.google: {
+        ("94105", "US"): "94105",
+        ("94105-1234", "US"): "94105-1234",
+        ("941051234", "US"): "94105-1234",
+        ("2138", "US"): None,  # a lost zero makes another code
+        ("K1A 0B1", "CA"): "K1A 0B1",
+        (" 61348 ", "DE"): "61348",
+        ("1010", None): "1010",
+    },
+    i.country.code: {"US": "us", "DE": "de"},
+    i.user_id.compact: {"  CUST-0099 ": "cust-0099", "Cust 42": "cust42", "ÄB\u00a0C": "äbc"},
+    i.user_id.trimmed: {"  CUST-0099 ": "CUST-0099", "Cust 42": "Cust 42"},
+    i.advertising_id.idfa: {"AEBE52E7-03EE-455A-B3C4-E57283966239": "aebe52e7-03ee-455a-b3c4-e57283966239"},
+    i.advertising_id.gaid: {"CDDA802E-fb9c-47ad-9866-0794d394c912": "CDDA802E-fb9c-47ad-9866-0794d394c912"},
+}
+VECTORS[i.last_name.letters] = VECTORS[i.first_name.letters]
+VECTORS[i.last_name.words] = VECTORS[i.first_name.words]
+VECTORS[i.anonymous_id.compact] = VECTORS[i.user_id.compact]
+VECTORS[i.anonymous_id.trimmed] = VECTORS[i.user_id.trimmed]
+RECIPES = sorted(VECTORS, key=lambda recipe: recipe.name)
+
+
+def case(recipe: Recipe) -> str:
+    return recipe.name
+
+
+def test_every_recipe_that_a_platform_uses_has_vectors() -> None:
+    assert {recipe.name for recipe in all_recipes()} <= {recipe.name for recipe in VECTORS}
+
+
+def test_no_two_recipes_share_a_name() -> None:
+    defined = [
+        value
+        for holder in vars(i).values()
+        if isinstance(holder, type)
+        for value in vars(holder).values()
+        if isinstance(value, Recipe)
+    ]
+    assert len({recipe.name for recipe in defined}) == len(defined)
+    assert {recipe.name for recipe in defined} == {recipe.name for recipe in VECTORS}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=case)
+def test_a_value_is_normalised_as_its_dossier_says(recipe: Recipe) -> None:
+    for vector, normal in VECTORS[recipe].items():
+        raw, country = vector if isinstance(vector, tuple) else (vector, None)
+        want = hashlib.sha256(normal.encode()).hexdigest() if normal and recipe.hashed else normal
+        assert recipe(raw, country) == want, (raw, country, normal)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "raw", "digest"),
+    [
+        (i.email.trimmed, "john_smith@gmail.com", "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"),
+        (i.phone.digits, "16505551212", "e323ec62"),
+        (i.first_name.letters, "Valéry", "08e1996b"),
+        (i.birth_date.digits, "1997-02-16", "01acdbf6"),
+        (i.country.code, "US", "79adb2a2"),
+    ],
+)
+def test_a_digest_is_the_one_that_meta_publishes(recipe: Recipe, raw: str, digest: str) -> None:
+    assert (recipe(raw, "US") or "").startswith(digest)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=case)
+@pytest.mark.parametrize("nothing", ["", " ", "\t\r\n", "\u00a0\u3000"])
+def test_an_empty_value_vanishes(recipe: Recipe, nothing: str) -> None:
+    assert recipe(nothing, "US") is None
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=case)
+def test_a_value_that_is_already_hashed_is_never_hashed_again(recipe: Recipe) -> None:
+    for spelling in (DIGEST, DIGEST.upper(), f"  {DIGEST}\n"):
+        assert recipe(spelling, "US") == (DIGEST if recipe.hashed else None)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=case)
+def test_the_digest_of_nothing_never_leaves(recipe: Recipe) -> None:
+    assert recipe(EMPTY_DIGEST, "US") is None
+    assert recipe(EMPTY_DIGEST.upper(), "US") is None
+
+
+def test_a_text_of_another_length_is_no_digest() -> None:
+    assert i.user_id.trimmed(DIGEST[:-1]) == hashlib.sha256(DIGEST[:-1].encode()).hexdigest()
+    assert i.user_id.trimmed(DIGEST[:-1] + "g") == hashlib.sha256((DIGEST[:-1] + "g").encode()).hexdigest()
+    assert i.email.trimmed(DIGEST[:-1]) is None
+
+
+@given(raw=st.text(max_size=40), country=st.sampled_from([None, "US", "DE", "CA", "GB", "IT", "XK"]))
+@settings(deadline=None)
+@example(raw="\ud800", country=None)
+@example(raw="\u0130\u0301@x.de", country="DE")
+def test_any_text_gives_a_digest_a_clean_text_or_nothing(raw: str, country: str | None) -> None:
+    for recipe in RECIPES:
+        value = recipe(raw, country)
+        if value is None:
+            continue
+        assert value != EMPTY_DIGEST
+        if recipe.hashed:
+            assert len(value) == 64
+            assert set(value) <= set("0123456789abcdef")
+        else:
+            assert value == value.strip() != ""
+        # Outer white space never makes another person.
+        assert recipe(f" {raw}\t", country) == value
