@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from capi_pipeline.conversions.contract import ACTION_SOURCES, EVENT_NAMES
+from capi_pipeline.conversions.contract import ACTION_SOURCES, COUNTRIES, EVENT_NAMES
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.delivery.decide import OnUnknown
 from capi_pipeline.errors import ConfigurationError
@@ -21,25 +24,33 @@ from capi_pipeline.platforms.base import Platform, Reason
 from capi_pipeline.rendering import problems
 
 TYPE = "capi_pipeline.components.Destination"
+NAME = r"^[a-z][a-z0-9_]{0,49}$"
 
 
 class Filter(BaseModel):
     """Send only conversions that match every given line. Nothing here identifies a person."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     country: list[str] | None = Field(None, description="ISO codes.")
     action_source: list[str] | None = Field(None, description=f"Any of {', '.join(ACTION_SOURCES)}.")
-    currency: list[str] | None = Field(None, description="ISO codes.")
-    customer_type: list[str] | None = Field(None, description="`new`, `returning`.")
+    currency: list[Annotated[str, Field(pattern="^[A-Z]{3}$")]] | None = Field(None, description="ISO codes.")
+    customer_type: list[Literal["new", "returning"]] | None = Field(None, description="`new`, `returning`.")
     custom_event_name: list[str] | None = Field(None, description="Your own event names.")
-    min_value: float | None = Field(None, description="Least `value`, in the conversion's own currency.")
+    min_value: float | None = Field(
+        None, description="Least `value`, in the conversion's own currency.", allow_inf_nan=False
+    )
 
-    @field_validator("action_source")
+    @field_validator("country", "action_source")
     @classmethod
-    def _known(cls, value: list[str] | None) -> list[str] | None:
-        if value and (unknown := set(value) - set(ACTION_SOURCES)):
-            raise ValueError(f"{', '.join(sorted(unknown))}: known are {', '.join(ACTION_SOURCES)}")
+    def _known(cls, value: list[str] | None, field: ValidationInfo) -> list[str] | None:
+        known, words = (
+            (COUNTRIES, "ISO 3166-1 alpha-2 codes (the United Kingdom is GB)")
+            if field.field_name == "country"
+            else (ACTION_SOURCES, ", ".join(ACTION_SOURCES))
+        )
+        if value and (unknown := set(value) - set(known)):
+            raise ValueError(f"{', '.join(sorted(unknown))}: known are {words}")
         return value
 
     def keeps(self, c: Conversion) -> bool:
@@ -55,11 +66,11 @@ class DestinationConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: str = Field(description="Name of the asset `destinations/<name>`.", pattern=r"^[a-z][a-z0-9_]{0,49}$")
+    name: str = Field(description="Name of the asset `destinations/<name>`.", pattern=NAME)
     platform: str = Field(description="The platform's slug, see `capi destinations --platforms`.")
     account: dict[str, Any] = Field(description="Keys of the platform; secrets as {env: VARIABLE}.")
     events: list[str] | None = Field(
-        None, description="Canonical event names to send; default: all that the platform takes."
+        None, description="Canonical event names to send; default: all that the platform takes.", min_length=1
     )
     filter: Filter | None = Field(None, description="Send only these conversions.")
     base_url: str | None = Field(None, description="Send to this address instead of the platform's (sandbox, proxy).")
@@ -79,8 +90,14 @@ class DestinationConfig(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-            raise ValueError("not an http:// or https:// address")
+        try:
+            good = value is None or (
+                re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value) and urlsplit(value).port != 0
+            )
+        except ValueError:  # not a port
+            good = False
+        if not good:
+            raise ValueError("not an address such as https://host/path (without a name, password or query)")
         return value
 
     def select(self, c: Conversion) -> Reason | None:
@@ -102,6 +119,11 @@ class DestinationConfig(BaseModel):
             if key not in fields or key == "base_url":
                 known = ", ".join(name for name in fields if name != "base_url")
                 raise ConfigurationError(f"account.{key}: {kind.title} has no such key.", f"Known keys: {known}.")
+            if _is_reference(value) and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", str(value["env"])):
+                raise ConfigurationError(
+                    f"account.{key}: what stands in `env:` is not the name of an environment variable.",
+                    f"Write a name, e.g. `{key}: {{env: {self.name.upper()}_{key.upper()}}}`, and set that variable.",
+                )
             if is_secret(fields[key]) and not _is_reference(value):
                 raise ConfigurationError(
                     f"account.{key}: a secret may not stand in a file.",
@@ -111,9 +133,9 @@ class DestinationConfig(BaseModel):
         try:
             kind.Config.model_validate(values)
         except ValidationError as error:
-            own = [e for e in error.errors() if str(e["loc"][0]) not in self.variables]
+            own = [e for e in error.errors() if str((*e["loc"], "")[0]) not in self.variables]
             if own:
-                words = "; ".join(f"account.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in own)
+                words = "; ".join(f"{'.'.join(map(str, ('account', *e['loc'])))}: {e['msg']}" for e in own)
                 raise ConfigurationError(
                     f"{words}.", f"See {kind.documentation} and `capi destinations --platforms`."
                 ) from None
@@ -129,6 +151,9 @@ class DestinationConfig(BaseModel):
                     "Set it where the run is started (see `capi doctor`), then rerun this partition. Nothing was sent.",
                 )
             values[key] = environment[variable]
+            if is_mapping(kind.Config.model_fields[key]):
+                with suppress(ValueError):  # what is no JSON is reported below
+                    values[key] = json.loads(values[key])
         try:
             return kind(kind.Config.model_validate({**values, "base_url": self.base_url}))
         except ValidationError as error:
@@ -147,6 +172,11 @@ def is_secret(field: FieldInfo) -> bool:
     return "SecretStr" in str(field.annotation)
 
 
+def is_mapping(field: FieldInfo) -> bool:
+    """Whether a platform's configuration key holds names and values; in the environment such a key is a JSON object."""
+    return "dict[" in str(field.annotation)
+
+
 def _stand_in(field: FieldInfo) -> Any:
     return SecretStr("x") if is_secret(field) else "0"
 
@@ -158,14 +188,14 @@ class _Loader(yaml.SafeLoader):
     """Scalars stay as they are written (an account id is not a number), and a key stands once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key `{key}` stands twice", key_node.start_mark
-                )
-            seen.add(key)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key `{key.value}` stands twice", key.start_mark
+                    )
+                seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -186,7 +216,7 @@ def load(folder: Path) -> list[DestinationConfig]:
         )
     found: dict[str, tuple[Path, DestinationConfig]] = {}
     for path in sorted({*folder.glob("*.yaml"), *folder.glob("*/defs.yaml")}):
-        for config in _documents(path):
+        for config in documents(path):
             if config.name in found:
                 raise ConfigurationError(
                     f"{path}: the name `{config.name}` is already taken by {found[config.name][0]}.",
@@ -196,20 +226,32 @@ def load(folder: Path) -> list[DestinationConfig]:
     return [config for _, (_, config) in sorted(found.items())]
 
 
-def _documents(path: Path) -> list[DestinationConfig]:
+def documents(path: Path) -> list[DestinationConfig]:
+    """The destinations of one file. Raises ConfigurationError naming file, key and remedy."""
     try:
-        documents = [d for d in yaml.load_all(path.read_text("utf-8"), _Loader) if d is not None]
+        found = [d for d in yaml.load_all(path.read_text("utf-8"), _Loader) if d is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}.") from None
+        raise ConfigurationError(
+            f"{path}{line}: not YAML: {getattr(error, 'problem', None) or error}.", "Correct this line."
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not UTF-8 text.", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}.", "Make it a file that you may read.") from None
     out = []
-    for document in documents:
+    for document in found:
         attributes = document.get("attributes") if isinstance(document, dict) else None
         if not isinstance(attributes, dict) or document.get("type") != TYPE:
             raise ConfigurationError(
                 f"{path}: a destination is a document with `type: {TYPE}` and `attributes:`.",
                 "See docs/destinations.md, or start from `capi destinations add`.",
+            )
+        if astray := set(document) - {"type", "attributes"}:  # a lost indent would silently send every event
+            raise ConfigurationError(
+                f"{path}: {', '.join(sorted(map(str, astray)))}: no such key beside `type` and `attributes`.",
+                "Indent it, so that it stands under `attributes:`.",
             )
         if path.name == "defs.yaml":
             attributes = {"name": path.parent.name, **attributes}

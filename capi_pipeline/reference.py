@@ -85,7 +85,7 @@ def destinations() -> str:
 {MADE}
 One YAML document each: `<name>/defs.yaml` in the folder that `CAPI_DESTINATIONS` names. Values stay as they are written (an
 id such as `0123` keeps its zero). A secret is named, never written: `access_token: {{env: META_ACCESS_TOKEN}}`; any other key
-may be named that way too. Variables are read in the run.
+of an account may be named that way too (names with values as a JSON object). Variables are read in the run.
 
 {_table(("key", "default", "meaning"), common)}
 `filter` keeps only conversions that match every given line:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES, ConsentPolicy
+from capi_pipeline.conversions.contract import COUNTRIES
 from capi_pipeline.errors import ConfigurationError
 
 DBT_PROJECT = Path(__file__).parents[1] / "dbt_project"
 DESTINATIONS = Path(__file__).parent / "defs" / "destinations"
+EXAMPLE_URL = "postgresql+psycopg2://user:password@host:5432/database"
 
 
 class Settings(BaseSettings):
@@ -49,11 +54,40 @@ class Settings(BaseSettings):
         None, description="ISO codes where unknown consent withholds; default EEA, UK, CH."
     )
     opt_in_if_unknown: bool = Field(True, description="Whether an unknown country counts as one of them.")
-    start: str = Field(
-        "2026-01-01-00:00", description="First hourly partition, UTC.", pattern=r"^\d{4}-\d\d-\d\d-\d\d:00$"
-    )
+    start: str = Field("2026-01-01-00:00", description="First hourly partition, UTC.")
     cron: str = Field("10 * * * *", description="When the hourly schedule runs, UTC.")
-    sandbox_port: int = Field(8765, description="Port of the local sandbox on 127.0.0.1.")
+    sandbox_port: int = Field(8765, description="Port of the local sandbox on 127.0.0.1.", ge=1, le=65535)
+
+    @field_validator("warehouse_url", "ledger_url", "dagster_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        """A PostgreSQL URL without a driver gets the installed one: SQLAlchemy's own choice would be another."""
+        if value is None:
+            return None
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError(f"not a URL; write e.g. {EXAMPLE_URL}") from None
+        plain = url.drivername in ("postgresql", "postgres")
+        return url.set(drivername="postgresql+psycopg2").render_as_string(False) if plain else value
+
+    @field_validator("opt_in_countries")
+    @classmethod
+    def _countries(cls, value: str | None) -> str | None:
+        """A country that is spelled otherwise would not be protected."""
+        if value is not None and (unknown := set(_codes(value)) - set(COUNTRIES)):
+            raise ValueError(f"{', '.join(sorted(unknown))}: not ISO 3166-1 alpha-2 (the United Kingdom is GB)")
+        return value
+
+    @field_validator("start")
+    @classmethod
+    def _hour(cls, value: str) -> str:
+        try:
+            if datetime.strptime(value, "%Y-%m-%d-%H:%M").strftime("%Y-%m-%d-%H:00") == value:
+                return value
+        except ValueError:
+            pass
+        raise ValueError(f"`{value}` is not an hour; write e.g. 2026-01-01-00:00")
 
     @field_validator("dbt_project", mode="before")
     @classmethod
@@ -67,7 +101,7 @@ class Settings(BaseSettings):
     @cached_property
     def consent(self) -> ConsentPolicy:
         codes = self.opt_in_countries
-        countries = OPT_IN_COUNTRIES if codes is None else frozenset(codes.upper().replace(",", " ").split())
+        countries = OPT_IN_COUNTRIES if codes is None else frozenset(_codes(codes))
         return ConsentPolicy(countries, self.opt_in_if_unknown)
 
     def require(self, key: str) -> str:
@@ -77,28 +111,33 @@ class Settings(BaseSettings):
             raise ConfigurationError(
                 f"CAPI_{key.upper()} is not set.",
                 "Start everything with `capi up` (it brings the embedded PostgreSQL), or set it to a URL such as "
-                "postgresql+psycopg2://user:password@host:5432/database.",
+                f"{EXAMPLE_URL}.",
             )
         return str(value)
 
     def key(self, name: str) -> bytes:
         """The key `staging_key` or `token_key`: from the environment, else made once under `home` (mode 0600)."""
         given: SecretStr | None = getattr(self, name)
-        text = given.get_secret_value().encode() if given else self._kept_key(name)
+        path = self.home.resolve() / "keys" / name
         try:
+            text = given.get_secret_value().encode() if given else self._kept_key(path)
             Fernet(text)
         except ValueError:
             raise ConfigurationError(
-                f"CAPI_{name.upper()} is not a key: 32 bytes in URL-safe base64 are needed.",
+                f"{f'CAPI_{name.upper()}' if given else path} is not a key: 32 bytes in URL-safe base64 are needed.",
                 'Make one: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"',
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(
+                f"The key {path} cannot be kept: {error.strerror}.",
+                f"Set CAPI_HOME to a folder that you may write to, or CAPI_{name.upper()} to a key.",
             ) from None
         return text
 
-    def _kept_key(self, name: str) -> bytes:
-        path = self.home / "keys" / name
+    def _kept_key(self, path: Path) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
-            draft = path.with_name(f"{name}.{secrets.token_hex(4)}")
+            draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             draft.touch(mode=0o600)
             draft.write_bytes(Fernet.generate_key())
             try:
@@ -114,12 +153,18 @@ class Settings(BaseSettings):
         return self.staging_url or str((self.home / "staging").resolve())
 
 
+def _codes(text: str) -> list[str]:
+    return text.upper().replace(",", " ").split()
+
+
 def settings() -> Settings:
     """The settings of this process, read from the environment anew. Raises ConfigurationError."""
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"CAPI_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(
+            f"CAPI_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        )
         raise ConfigurationError(
-            f"The environment is not usable: {wrong}.", "Correct or unset these variables."
+            f"The environment is not usable: {wrong}.", "Correct or unset these variables (docs/settings.md)."
         ) from None

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
+import orjson
 import pyarrow as pa
-from sqlalchemy import URL, Engine, create_engine, inspect, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import URL, Engine, NullPool, create_engine, inspect, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
 from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Column, Kind, Window, check
-from capi_pipeline.errors import ConfigurationError, ContractError
+from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError
+from capi_pipeline.settings import EXAMPLE_URL
 
 ROWS = 8192  # rows of one batch: small enough to stay in the cache, large enough for vectorised work
 
@@ -25,64 +28,63 @@ class Warehouse:
             raise ConfigurationError(f"CAPI_CONVERSIONS_TABLE: `{table}` is not a table name.", "Write schema.table.")
         try:
             self.url: URL = make_url(url)
-        except SQLAlchemyError:
-            raise ConfigurationError("CAPI_WAREHOUSE_URL is not a SQLAlchemy URL.", _EXAMPLE) from None
+        except (SQLAlchemyError, ValueError):
+            raise ConfigurationError(
+                "CAPI_WAREHOUSE_URL is not a SQLAlchemy URL.", f"Write e.g. {EXAMPLE_URL}."
+            ) from None
         self.table = table
 
     @cached_property
     def engine(self) -> Engine:
         try:
-            return create_engine(self.url)
+            return create_engine(self.url, poolclass=NullPool)  # a run reads once and leaves
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise ConfigurationError(
                 f"CAPI_WAREHOUSE_URL: no driver for {self.url.drivername} ({type(error).__name__}: {error}).",
                 "Install the SQLAlchemy dialect of your warehouse, or correct the URL.",
             ) from None
 
-    def columns(self) -> list[Column]:
-        """The contract's columns, after checking that the table has them all."""
+    def check_table(self) -> None:
+        """Raise ContractError unless the table is there and has every column of the contract in its type."""
         schema, _, name = self.table.rpartition(".")
         try:
             inspector = inspect(self.engine)
             exists = inspector.has_table(name, schema or None)
-            have = (
-                {column["name"].lower() for column in inspector.get_columns(name, schema or None)} if exists else set()
-            )
+            found = inspector.get_columns(name, schema or None) if exists else []
         except SQLAlchemyError as error:
-            raise self._unreachable(error) from None
+            raise self._unreadable(error) from None
         if not exists:
             raise ContractError(
                 f"The warehouse has no table `{self.table}`.",
                 "Build the dbt models (`capi sync`), or set CAPI_CONVERSIONS_TABLE to your own table. Nothing was sent.",
             )
-        missing = [column.name for column in COLUMNS if column.name not in have]
+        types = {column["name"].lower(): column["type"] for column in found}
+        missing = [column.name for column in COLUMNS if column.name not in types]
         if missing:
             raise ContractError(
                 f"The table `{self.table}` lacks the contract's column{'s' * (len(missing) > 1)} {', '.join(missing)}.",
                 "Add them to the model (null where you have no value): see docs/contract.md. Nothing was sent.",
             )
-        return list(COLUMNS)
+        if self._is_postgresql:
+            for column in COLUMNS:
+                if not _fits(types[column.name], column.kind):
+                    raise _wrong_type(column, f"the table has {types[column.name]}")
 
     def hour(self, window: Window) -> Iterator[pa.RecordBatch]:
         """Batches of at most ROWS rows of the contract's schema, checked, in a fixed order.
 
-        Raises ContractError (column, row key, rule) or ConfigurationError (unreachable).
+        Raises ContractError (column, row key, rule), DeliveryError (unreachable now) or ConfigurationError.
         """
-        self.columns()
+        self.check_table()
         self._unique(window)
         for batch in _sized(self._read(window)):
             check(batch, window)
             yield batch
 
-    def count(self, window: Window) -> int:
-        """Rows of one hour."""
-        found = self._query(f"select count(*) from {self.table} where {_WITHIN}", window)
-        return int(found[0][0])
-
     def _unique(self, window: Window) -> None:
         """An event name and id stand once in an hour (first rule of exactly-once)."""
         twice = self._query(
-            f"""select event_name, event_id, count(*) from {self.table} where {_WITHIN}
+            f"""select event_name, event_id, count(*) from {self.table} where {_WITHIN} and event_id is not null
                 group by event_name, event_id having count(*) > 1 order by 1, 2""",
             window,
         )
@@ -99,12 +101,14 @@ class Warehouse:
             with self.engine.connect() as connection:
                 return list(connection.execute(text(sql), {"start": window.start, "end": window.end}))
         except SQLAlchemyError as error:
-            raise self._unreachable(error) from None
+            raise self._unreadable(error) from None
 
     def _read(self, window: Window) -> Iterator[pa.RecordBatch]:
-        if self.url.get_backend_name() == "postgresql":
-            return self._arrow(window)
-        return self._rows(window)
+        return self._arrow(window) if self._is_postgresql else self._rows(window)
+
+    @property
+    def _is_postgresql(self) -> bool:
+        return self.url.get_backend_name() == "postgresql"
 
     def _arrow(self, window: Window) -> Iterator[pa.RecordBatch]:
         """PostgreSQL by ADBC: Arrow straight from the wire, without a Python object per value."""
@@ -122,10 +126,8 @@ class Warehouse:
                 cursor.execute(f"select {fields} from {self.table} where {where} {_ORDER}")
                 for batch in cursor.fetch_record_batch():
                     yield _cast([batch.column(i) for i in range(batch.num_columns)])
-        except adbc_driver_manager.Error as error:
-            raise ConfigurationError(
-                f"Reading `{self.table}` failed: {_first_line(error)}", "Nothing was sent."
-            ) from None
+        except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
+            raise self._unreadable(error, passing=True) from None  # the table was read a moment ago
 
     def _rows(self, window: Window) -> Iterator[pa.RecordBatch]:
         """Any other warehouse, by SQLAlchemy's streamed rows."""
@@ -135,26 +137,24 @@ class Warehouse:
             with self.engine.connect().execution_options(yield_per=ROWS) as connection:
                 rows = connection.execute(query, {"start": window.start, "end": window.end})
                 for part in rows.partitions():
-                    yield _cast(
-                        [
-                            _strings(values, column)
-                            for values, column in zip(zip(*part, strict=True), COLUMNS, strict=True)
-                        ]
-                    )
+                    columns = zip(zip(*part, strict=True), COLUMNS, strict=True)
+                    yield _cast([_plain(values, column) for values, column in columns])
         except SQLAlchemyError as error:
-            raise self._unreachable(error) from None
+            raise self._unreadable(error) from None
 
-    def _unreachable(self, error: SQLAlchemyError) -> ConfigurationError:
+    def _unreadable(self, error: Exception, passing: bool = False) -> CapiError:
+        """`passing`: it may work in a minute, so the step is worth repeating."""
         words = _first_line(getattr(error, "orig", None) or error)
-        return ConfigurationError(
-            f"The warehouse ({self.url.render_as_string(True)}) cannot be read: {words}",
+        shown = self.url.difference_update_query(["password", "sslpassword"]).render_as_string(True)
+        kind = DeliveryError if passing or isinstance(error, OperationalError | InterfaceError) else ConfigurationError
+        return kind(
+            f"The warehouse ({shown}) cannot be read: {words}",
             "Start it, or correct CAPI_WAREHOUSE_URL and its rights. Nothing was sent.",
         )
 
 
 _WITHIN = "recorded_at >= :start and recorded_at < :end"
 _ORDER = "order by event_time, event_name, event_id"
-_EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/warehouse"
 
 
 def _as_arrow(column: Column) -> str:
@@ -166,24 +166,40 @@ def _as_arrow(column: Column) -> str:
 def _cast(arrays: list[pa.Array]) -> pa.RecordBatch:
     out = []
     for array, column in zip(arrays, COLUMNS, strict=True):
+        if pa.types.is_timestamp(array.type) and (column.kind is not Kind.TIME or array.type.tz is None):
+            raise _wrong_type(column, f"the table has {array.type}")
         try:
             out.append(array.cast(SCHEMA.field(column.name).type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ContractError(
-                f"Column `{column.name}` of the conversions table breaks the contract: it is not {column.kind} ({error}).",
-                "Correct the model's type. Nothing of this hour was sent.",
-            ) from None
+            raise _wrong_type(column, _first_line(error)) from None
     return pa.RecordBatch.from_arrays(out, schema=SCHEMA)
 
 
-def _strings(values: Iterable[Any], column: Column) -> pa.Array:
-    import orjson
+def _fits(type_: TypeEngine[Any], kind: Kind) -> bool:
+    """Whether a PostgreSQL type is what the contract asks for; the other kinds are read as text and checked by value."""
+    if kind is Kind.TIME:
+        return isinstance(type_, DateTime) and type_.timezone  # without a zone, nobody knows which hour it is
+    wanted: dict[Kind, type[TypeEngine[Any]]] = {Kind.DATE: Date, Kind.FLAG: Boolean}
+    return isinstance(type_, wanted.get(kind, TypeEngine))
 
-    if column.kind in (Kind.TIME, Kind.FLAG, Kind.DATE):
-        return pa.array(values)
-    if column.kind in (Kind.OBJECT, Kind.ARRAY):
-        values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]
-    return pa.array([None if v is None else str(v) for v in values], pa.string())
+
+def _wrong_type(column: Column, found: str) -> ContractError:
+    return ContractError(
+        f"Column `{column.name}` of the conversions table breaks the contract: it is not {column.kind.value} ({found}).",
+        "Correct the model's type: see docs/contract.md. Nothing of this hour was sent.",
+    )
+
+
+def _plain(values: Iterable[Any], column: Column) -> pa.Array:
+    """A column of Python values as Arrow; what travels as text becomes text."""
+    try:
+        if column.kind in (Kind.TIME, Kind.FLAG, Kind.DATE):
+            return pa.array(values)
+        if column.kind in (Kind.OBJECT, Kind.ARRAY):
+            values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]
+        return pa.array([None if v is None else str(v) for v in values], pa.string())
+    except (pa.ArrowException, TypeError) as error:  # mixed types, or no JSON
+        raise _wrong_type(column, _first_line(error)) from None
 
 
 def _sized(stream: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -14,7 +14,6 @@ from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import load
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings
-from capi_pipeline.settings import settings as get_settings
 from capi_pipeline.steps import key_of, parse_hour
 
 if TYPE_CHECKING:  # Dagster takes half a second to load: only commands that run something pay for it
@@ -67,12 +66,14 @@ def sync(
 
     now = datetime.now(UTC)
     start = hour_option(hour) or now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    if start + timedelta(hours=1) > now or start < parse_hour(get_settings().start):
-        raise typer.BadParameter(
-            f"the hour {key_of(start)} is not complete yet, or lies before the first partition (CAPI_START)",
-            param_hint="--hour",
-        )
+    if start + timedelta(hours=1) > now:
+        raise typer.BadParameter(f"the hour {key_of(start)} is not complete yet", param_hint="--hour")
     with stack.running(sandbox=True) as settings:
+        if start < parse_hour(settings.start):
+            raise typer.BadParameter(
+                f"the hour {key_of(start)} lies before the first partition {settings.start} (CAPI_START)",
+                param_hint="--hour",
+            )
         names = chosen_names(settings, destination)
         outcomes = []
         if models and settings.dbt_project:

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     hour: Annotated[str | None, typer.Option(help="Only this hour, e.g. 2026-10-01T14 (UTC).")] = None,
-    hours: Annotated[int, typer.Option(help="Look so many hours back.")] = 24 * 7,
+    hours: Annotated[int, typer.Option(help="Look so many hours back.", min=1, max=24 * 3660)] = 24 * 7,
     json: Json = False,
 ) -> None:
     """What became of everything: per destination accepted, pending, rejected, withheld by reason, held, left to retry.
@@ -48,8 +48,8 @@ def status(
             }
         )
         return
-    if not rows:
-        out.print("Nothing has been delivered yet. Start with `capi demo` or `capi sync`.")
+    if not (rows or left or held or waiting):
+        out.print(f"Nothing has been delivered in the last {hours} hours. Start with `capi demo` or `capi sync`.")
         return
     columns = ("destination", "accepted", "pending", "rejected", "withheld", "held", "retry")
     if only:

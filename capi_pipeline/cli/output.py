@@ -14,8 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from capi_pipeline.errors import CapiError
-
 out = Console()
 err = Console(stderr=True)
 
@@ -31,9 +29,11 @@ def progress() -> Progress:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], text: Iterable[str] = ()) -> Table:
     """A table; numbers are right-aligned, columns named in `text` stay left."""
     left = {columns[0], *text}
+    air = 1 if out.width >= 100 else 0  # a plain terminal has 80 columns: better narrow than cut
     made = Table(
-        title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
+        title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD,
+        pad_edge=False, padding=(0, air),
+    )  # fmt: skip
     for column in columns:
         made.add_column(column, justify="left" if column in left else "right")
     for row in rows:
@@ -56,11 +56,16 @@ def dump(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=1, default=str, ensure_ascii=False) + "\n")
 
 
-def complain(error: CapiError) -> None:
-    """What is wrong and what to do, on standard error (as JSON with --json)."""
-    if "--json" in sys.argv:
-        dump({"error": error.message, "remedy": error.remedy})
+def as_json() -> bool:
+    """Whether this process was asked for JSON: needed where options are not parsed yet, or could not be."""
+    return "--json" in sys.argv[1:]
+
+
+def complain(message: str, remedy: str) -> None:
+    """What is wrong and what to do, on standard error; with --json as JSON on standard output."""
+    if as_json():
+        dump({"error": message, "remedy": remedy})
         return
-    err.print(Text("Error: ", style="bold red") + Text(error.message, style="default"), soft_wrap=True)
-    if error.remedy:
-        err.print(Text(error.remedy), soft_wrap=True)
+    err.print(Text("Error: ", style="bold red") + Text(message, style="default"), soft_wrap=True)
+    if remedy:
+        err.print(Text(remedy), soft_wrap=True)

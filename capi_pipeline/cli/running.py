@@ -9,11 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import typer
 
@@ -66,14 +65,17 @@ def up(
 
     Ctrl-C stops all of it. Example: capi up --port 3001
     """
+    stack.require_free(port, "choose another with --port", host)
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print(
             f"[bold yellow]Warning:[/] the UI will listen on {host}. Dagster has no login: whoever reaches it can run and "
             "stop everything. Put a reverse proxy with a login in front of it and keep --host 127.0.0.1."
         )
-    with stack.running(sandbox=True) as chosen, _terminable():
+    own_warehouse = bool(os.environ.get("CAPI_WAREHOUSE_URL"))
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    with stack.running(sandbox=True) as chosen, _until_stopped():
         _check_loads()
-        workspace = str(stack.workspace())
+        workspace = str(stack.workspace(chosen))
         if schedules:
             _start_schedules(workspace)
         tools = Path(sys.executable).parent
@@ -93,12 +95,12 @@ def up(
         }
         with _processes(commands, chosen.home.resolve() / "logs") as processes:
             with err.status("Dagster starts"):
-                _until_ready(f"http://{host}:{port}/server_info", processes, chosen)
-            out.print(f"Dagster UI: http://{host}:{port}   (logs: {chosen.home / 'logs'})")
+                _until_ready(f"{address}/server_info", processes, chosen)
+            out.print(f"Dagster UI: {address}   (logs: {chosen.home / 'logs'})")
             for config in load(chosen.destinations):
                 out.print(f"  destinations/{config.name} -> {config.base_url or config.platform}")
             out.print("Ctrl-C stops everything.")
-            with _shop_open(chosen):
+            with nullcontext() if own_warehouse else _shop_open(chosen):
                 _watch(processes, chosen)
 
 
@@ -113,6 +115,7 @@ def sandbox(
 
     chosen = settings()
     number = port or chosen.sandbox_port
+    stack.require_free(number, "choose another with --port")
     chosen.home.mkdir(parents=True, exist_ok=True)
     out.print(
         f"Sandbox: http://127.0.0.1:{number}/   (events: /_sandbox/events?platform=meta, faults: /_sandbox/faults)"
@@ -145,19 +148,12 @@ def _start_schedules(workspace: str) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does: in order."""
-
-    def end(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, end)
+def _until_stopped() -> Iterator[None]:
+    """Ctrl-C (or SIGTERM) is how this command ends well."""
     try:
         yield
     except KeyboardInterrupt:
         out.print("Stopping …")
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
@@ -183,15 +179,9 @@ def _processes(commands: dict[str, list[str]], logs: Path) -> Iterator[dict[str,
 
 
 def _until_ready(address: str, processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> None:
-    import requests
-
-    while True:
+    while stack.ask(address) is None:
         _alive(processes, chosen)
-        try:
-            if requests.get(address, timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
+        time.sleep(0.2)
 
 
 def _watch(processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> None:
@@ -211,7 +201,7 @@ def _alive(processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> N
 
 @contextmanager
 def _shop_open(chosen: Settings) -> Iterator[None]:
-    """The demo shop goes on trading while `capi up` runs, if there is one."""
+    """The demo shop in the embedded warehouse goes on trading while `capi up` runs, if there is one."""
     from capi_pipeline.demo.shop import extend, window
 
     url = chosen.require("warehouse_url")
@@ -224,7 +214,7 @@ def _shop_open(chosen: Settings) -> Iterator[None]:
             if state is not None and state.end < now:
                 extend(url, now)
 
-    if (urlsplit(url).path or "").endswith("warehouse") and window(url) is not None:
+    if window(url) is not None:
         threading.Thread(target=trade, name="shop", daemon=True).start()
     try:
         yield

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +14,7 @@ import typer
 
 from capi_pipeline import stack
 from capi_pipeline.cli.output import Json, dump, err, out, table
-from capi_pipeline.destinations import TYPE, DestinationConfig, is_secret, load
+from capi_pipeline.destinations import NAME, TYPE, DestinationConfig, documents, is_mapping, is_secret, load
 from capi_pipeline.errors import CapiError, ConfigurationError
 from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms import platform as platform_class
@@ -37,23 +39,32 @@ def render(
     events: Annotated[
         Path, typer.Option(help="JSON file: a list of canonical conversions.", exists=True, dir_okay=False)
     ],
-    now: Annotated[str | None, typer.Option(help="The time of sending, ISO 8601. Default: now.")] = None,
+    now: Annotated[
+        str | None, typer.Option(help="The time of sending, ISO 8601 (UTC if it has no zone). Default: now.")
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """The requests that a platform would get, as JSON. Touches neither network nor ledger.
+    """The requests that a platform would get, as JSON (with --json errors too). Touches neither network nor ledger.
 
     Example: capi render meta --config config.json --events events.json --now 2026-10-01T16:00:00Z
     """
     from capi_pipeline.rendering import render as render_requests
 
-    when = datetime.fromisoformat(now) if now else datetime.now(UTC)
-    dump(render_requests(platform, _json(config), _json(events), when))
+    try:
+        when = datetime.fromisoformat(now) if now else datetime.now(UTC)
+    except ValueError:
+        raise typer.BadParameter(f"`{now}` is not a time: write 2026-10-01T16:00:00Z", param_hint="--now") from None
+    conversions = _json(events)
+    if not isinstance(conversions, list) or not all(isinstance(event, dict) for event in conversions):
+        raise ConfigurationError(f"{events}: not a list of objects.", "Write canonical conversions: docs/contract.md.")
+    dump(render_requests(platform, _json(config), conversions, when if when.tzinfo else when.replace(tzinfo=UTC)))
 
 
 def _json(path: Path) -> Any:
     try:
         return jsonlib.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ConfigurationError(f"{path}: not JSON: {error}.") from None
+        raise ConfigurationError(f"{path}: not JSON: {error}.", "Correct this file.") from None
 
 
 def destinations(
@@ -111,19 +122,38 @@ def _capabilities(kind: type[Platform]) -> dict[str, Any]:
 def add(
     platform: Annotated[str, typer.Argument(help="The platform's slug, see `capi destinations --platforms`.")],
     name: Annotated[str | None, typer.Option(help="The destination's name. Default: the platform's.")] = None,
+    json: Json = False,
 ) -> None:
-    """Write a commented document for a new destination into the folder of documents.
+    """Write a commented document for a new destination into the folder of documents. It sends nothing until the
+    variables that it names are set.
 
     Example: capi destinations add meta --name meta_germany
     """
     kind = platform_class(platform)
     chosen = name or platform
-    path = settings().destinations / chosen / "defs.yaml"
-    if path.exists():
-        raise ConfigurationError(f"{path} exists already.", "Choose another --name, or edit that file.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(document(kind, chosen), "utf-8")
-    out.print(f"Wrote {path}. Fill in its account, set the named variables, then check it with `capi doctor`.")
+    folder = settings().destinations
+    path = folder / chosen / "defs.yaml"
+    if not re.fullmatch(NAME, chosen):
+        raise typer.BadParameter(
+            "a name is lower-case letters, digits and _, such as meta_germany", param_hint="--name"
+        )
+    if path.exists() or (folder.is_dir() and chosen in [config.name for config in load(folder)]):
+        raise ConfigurationError(
+            f"{chosen} exists already in {folder}.", "Choose another --name, or edit its document."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document(kind, chosen), "utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}.", "Set CAPI_DESTINATIONS to a folder of your own."
+        ) from None
+    (made,) = documents(path)
+    variables = list(made.variables.values())
+    if json:
+        dump({"path": str(path), "variables": variables})
+    else:
+        out.print(f"Wrote {path}. Fill in its account or set {', '.join(variables)}; then check it with `capi doctor`.")
 
 
 def document(kind: type[Platform], name: str) -> str:
@@ -133,11 +163,16 @@ def document(kind: type[Platform], name: str) -> str:
     for key, field in kind.Config.model_fields.items():
         if key == "base_url":
             continue
-        value = f"{{env: {name.upper()}_{key.upper()}}}" if is_secret(field) else '""'
-        if "dict" in str(field.annotation):
-            value = "{purchase: }"
-        line = f"    {'' if field.is_required() else '# '}{key}: {value}  # {field.description or ''}".rstrip(" #")
-        (required if field.is_required() else optional).append(line)
+        named = f"{{env: {name.upper()}_{key.upper()}}}"
+        about = field.description or ""
+        if not field.is_required():
+            value = named if is_secret(field) else '""'
+            optional.append(f"    # {key}: {value}  # {about}".rstrip(" #"))
+        elif is_secret(field):
+            required.append(f"    {key}: {named}  # {about}")
+        else:
+            example = '{purchase: "…"}' if is_mapping(field) else '"…"'
+            required.append(f"    {key}: {named}  # or {example}. {about}")
     keys = "\n".join(required + optional)
     return f"""# {kind.title}. {kind.documentation}
 type: {TYPE}
@@ -157,13 +192,14 @@ def doctor(json: Json = False) -> None:
 
     Sends no event. Example: capi doctor
     """
-    with stack.running(sandbox=True) as chosen:
-        findings = [*_databases(chosen)]
-        try:
-            configs = load(chosen.destinations)
-        except ConfigurationError as error:
-            findings.append(("destinations", False, str(error)))
-            configs = []
+    configs: list[DestinationConfig] = []
+    findings: list[Finding] = []
+    try:
+        configs = load(settings().destinations)
+    except ConfigurationError as error:
+        findings.append(("destinations", False, str(error)))
+    with stack.running(sandbox=True, destinations=configs) as chosen:
+        findings += _databases(chosen, loads=not findings)
         findings += [_destination(config, chosen) for config in configs]
     if json:
         dump([{"check": name, "ok": ok, "words": words} for name, ok, words in findings])
@@ -180,29 +216,28 @@ def doctor(json: Json = False) -> None:
 Finding = tuple[str, bool, str]
 
 
-def _databases(chosen: Settings) -> list[Finding]:
+def _databases(chosen: Settings, loads: bool) -> list[Finding]:
+    """`loads`: whether the documents do; without them the code location does not either."""
     from capi_pipeline.delivery.ledger import Ledger
+    from capi_pipeline.steps import staging
     from capi_pipeline.warehouse import Warehouse
 
+    checks: dict[str, tuple[Callable[[], object], str]] = {
+        "warehouse": (
+            lambda: Warehouse(chosen.require("warehouse_url"), chosen.conversions_table).check_table(),
+            f"{chosen.conversions_table} keeps the contract's columns",
+        ),
+        "ledger": (lambda: Ledger.open(chosen.require("ledger_url")), "usable"),
+        "keys": (lambda: (staging(chosen), chosen.key("token_key")), "usable"),
+        "dagster": (_dagster if loads else lambda: None, "usable"),
+    }
     out: list[Finding] = []
-    for name, check in (
-        ("warehouse", lambda: Warehouse(chosen.require("warehouse_url"), chosen.conversions_table).columns()),
-        ("ledger", lambda: Ledger.open(chosen.require("ledger_url"))),
-        ("keys", lambda: (chosen.key("staging_key"), chosen.key("token_key"))),
-        ("dagster", _dagster),
-    ):
+    for name, (check, words) in checks.items():
         try:
             check()
+            out.append((name, True, words))
         except CapiError as error:
             out.append((name, False, str(error)))
-        else:
-            out.append(
-                (
-                    name,
-                    True,
-                    {"warehouse": f"{chosen.conversions_table} keeps the contract's columns"}.get(name, "usable"),
-                )
-            )
     return out
 
 
