@@ -91,12 +91,12 @@ def _migrate(engine: Engine) -> None:
 # --- failures ---------------------------------------------------------------------------------------------------------
 
 
-def persistently(once: Callable[[], T], lost: bool = True) -> T:
-    """`once()`, a whole transaction, again while its failure is one that passes: with `lost` also where nobody knows
-    whether it was committed, for RECONNECT_SECONDS; else only where it certainly was not (a deadlock)."""
+def persistently(once: Callable[[], T], seconds: float = RECONNECT_SECONDS, lost: bool = True) -> T:
+    """`once()`, a whole transaction, again for so many seconds while its failure is one that passes: with `lost` also
+    where nobody knows whether it was committed; else only where it certainly was not (a deadlock)."""
     again = retry(
         retry=retry_if_exception(_passes if lost else _undone),
-        stop=stop_after_delay(RECONNECT_SECONDS),
+        stop=stop_after_delay(seconds),
         wait=wait_random_exponential(0.2, max=2.0),
         reraise=True,
     )

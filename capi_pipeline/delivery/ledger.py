@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from capi_pipeline.delivery.database import answering, migrate, opened, persistently
+from capi_pipeline.delivery.database import RECONNECT_SECONDS, answering, migrate, opened, persistently
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import DeliveryError
 from capi_pipeline.platforms.base import State
@@ -83,10 +83,11 @@ class Settlement:
 
 
 class Ledger:
-    """The ledger's database. `open()` brings its tables to the current version."""
+    """The ledger's database. `open()` brings its tables to the current version. `patience`: seconds for which an answer
+    of a platform is kept while the database is away."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, patience: float = RECONNECT_SECONDS) -> None:
+        self.engine, self.patience = engine, patience
 
     @classmethod
     def open(cls, url: str) -> Ledger:
@@ -98,7 +99,7 @@ class Ledger:
     @contextmanager
     def hour(self, destination: str, hour: datetime, run_id: str) -> Iterator[HourLedger]:
         """The exclusive right to send one hour to one destination. Raises DeliveryError when another run has it."""
-        session = HourLedger(self.engine, destination, hour, run_id)
+        session = HourLedger(self.engine, destination, hour, run_id, self.patience)
         try:
             yield session
         finally:
@@ -126,8 +127,8 @@ class Ledger:
 class HourLedger:
     """The ledger's view of one (destination, hour), under its lock. Used by all threads of one run."""
 
-    def __init__(self, engine: Engine, destination: str, hour: datetime, run_id: str) -> None:
-        self.destination, self.partition, self.run_id = destination, hour, run_id
+    def __init__(self, engine: Engine, destination: str, hour: datetime, run_id: str, patience: float) -> None:
+        self.destination, self.partition, self.run_id, self.patience = destination, hour, run_id, patience
         self.claim_id = uuid.uuid4().hex
         self._engine = engine
         self._mutex = threading.Lock()
@@ -178,10 +179,11 @@ class HourLedger:
 
     def states(self, keys: Sequence[Key]) -> dict[Key, Row]:
         """What is known of these events, whichever hour owns them."""
-        query = f"""select d.event_name, d.event_id, d.hour, d.state, d.payload_digest,
-                {_DOUBT}, d.not_before, d.at_most
-            from unnest(cast(:names as text[]), cast(:ids as text[])) k(event_name, event_id)
-            join {SCHEMA}.deliveries d using (event_name, event_id) where d.destination = :destination"""
+        query = f"""select d.* from unnest(cast(:names as text[]), cast(:ids as text[])) k(event_name, event_id)
+            cross join lateral (  -- `limit`: one probe of the key per event, never a join that reads the whole ledger
+                select d.event_name, d.event_id, d.hour, d.state, d.payload_digest, {_DOUBT}, d.not_before, d.at_most
+                from {SCHEMA}.deliveries d where d.destination = :destination
+                    and d.event_name = k.event_name and d.event_id = k.event_id limit 1) d"""
         rows = self._run(query, _columns(keys, "names", "ids"))
         return {(name, id_): Row(hour, State(state), *rest) for name, id_, hour, state, *rest in rows}
 
@@ -228,7 +230,7 @@ class HourLedger:
                 cast(:unknown as boolean[]), cast(:not_before as timestamptz[]), cast(:at_most as int[]))
                 as k(event_name, event_id, state, reason, code, message, trace_id, position, unknown, not_before, at_most)
             where d.destination = :destination and d.event_name = k.event_name and d.event_id = k.event_id
-              and d.claim = :claim and d.state = 'sending'"""
+              and d.hour = :hour and d.claim = :claim and d.state = 'sending'"""
         values = _columns([s.key for s in settlements], "names", "ids") | {
             "states": [s.state.value for s in settlements],
             "reasons": [s.reason for s in settlements],
@@ -240,6 +242,7 @@ class HourLedger:
             "not_before": [s.not_before for s in settlements],
             "at_most": [s.at_most for s in settlements],
             "claim": self.claim_id,
+            "hour": self.partition,
         }
         pending = [s for s in settlements if s.state is State.PENDING]
         follow = None
@@ -323,7 +326,7 @@ class HourLedger:
                 return rows
 
         with answering(f"the ledger of `{self.destination}`"):
-            return persistently(once, lost=patient)
+            return persistently(once, self.patience, lost=patient)
 
 
 _TIME = "to_timestamp({0} / 1000000.0)"

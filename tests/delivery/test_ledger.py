@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from capi_pipeline.errors import ConfigurationError, DeliveryError
 from capi_pipeline.platforms.base import State
 
 from .support import DESTINATION, HOUR, LATER
+from .wire import Wire
 
 MICROS = int(HOUR.timestamp() * 1e6)
 
@@ -229,12 +232,42 @@ def test_a_claim_of_a_row_that_a_crash_left_needs_to_know_of_the_crash(ledger: L
 
 def test_a_new_claim_forgets_the_words_of_the_last_attempt(ledger: Ledger, session: HourLedger) -> None:
     session.claim([item("a")])
-    session.settle([done("a", State.REJECTED, reason="r", code="c", message="m", trace_id="t", position=3, at_most=4)])
+    session.settle([done("a", State.REJECTED, reason="r", code="c", message="m", trace_id="t", position=3)])
     session.claim([item("a", payload_digest="new")])
-    for column in ("reason", "code", "message", "trace_id", "position", "at_most", "not_before", "settled_at"):
+    for column in ("reason", "code", "message", "trace_id", "position", "not_before", "settled_at"):
         assert value(ledger, column, "a") is None, column
     assert value(ledger, "attempts", "a") == 2
     assert value(ledger, "payload_digest", "a") == "new"
+
+
+def test_a_released_claim_is_as_if_it_had_never_been(session: HourLedger) -> None:
+    since = datetime(2026, 9, 30, tzinfo=UTC)
+    session.keep([item("b", unknown_since=since)], [(State.RETRY, "", "")])
+    items = [item("a"), item("b", unknown_since=since), item("never claimed")]
+    session.claim(items[:2])
+    session.release(items)
+    found = session.states([each.key for each in items])
+    assert {key[1]: (row.state, row.unknown_since) for key, row in found.items()} == {
+        "a": (State.RETRY, None),
+        "b": (State.RETRY, since),
+    }
+
+
+def test_hours_that_claim_the_same_events_in_opposite_order_wait_for_each_other(ledger: Ledger) -> None:
+    ids = [f"e{n:03d}" for n in range(400)]
+    failures: list[Exception] = []
+
+    def one(number: int) -> None:
+        with ledger.hour(DESTINATION, HOUR + timedelta(hours=number), "run") as session:
+            for _ in range(15):
+                try:
+                    session.claim([item(id_) for id_ in (ids if number % 2 else reversed(ids))])
+                except Exception as error:
+                    failures.append(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(4)))
+    assert failures == []
 
 
 # --- settling -------------------------------------------------------------------------------------------------------
@@ -288,6 +321,29 @@ def test_withholding_does_not_forget_the_doubt(ledger: Ledger, session: HourLedg
     since = datetime(2026, 9, 30, tzinfo=UTC)
     session.keep([item("a", unknown_since=since)], [(State.HELD, Held.NOT_SENDABLE.value, "")])
     assert value(ledger, "unknown_since", "a") == since
+
+
+def test_how_many_may_travel_together_is_known_until_the_event_has_an_outcome(session: HourLedger) -> None:
+    def at_most() -> int | None:
+        return session.states([("purchase", "a")])[("purchase", "a")].at_most
+
+    session.claim([item("a")])
+    session.settle([done("a", State.RETRY, at_most=4)])
+    session.claim([item("a")])
+    assert at_most() == 4  # a crash in this attempt must not send it in large company again
+    session.settle([done("a", State.RETRY)])
+    assert at_most() == 4
+    session.claim([item("a")])
+    session.settle([done("a")])
+    assert at_most() is None
+
+
+def test_what_is_left_for_a_rerun_may_have_to_wait_and_nothing_else_does(ledger: Ledger, session: HourLedger) -> None:
+    session.keep([item("a"), item("b")], [(State.RETRY, "", ""), (State.WITHHELD, "too_old", "")], LATER)
+    assert value(ledger, "not_before", "a") == LATER
+    assert value(ledger, "not_before", "b") is None
+    session.keep([item("a")], [(State.HELD, Held.POLICY.value, "")])
+    assert value(ledger, "not_before", "a") is None
 
 
 def test_pending_events_leave_one_question_for_the_platform(ledger: Ledger, session: HourLedger) -> None:
@@ -429,6 +485,89 @@ def test_a_claim_that_meets_a_dead_session_says_so_in_words(ledger: Ledger, sess
         session.claim([item("a")])
     assert "rerun" in caught.value.remedy
     assert "unnest" not in str(caught.value)
+
+
+@pytest.fixture
+def wire(ledger: Ledger, ledger_url: str) -> Iterator[Wire]:
+    wire = Wire(ledger_url)
+    yield wire
+    wire.close()
+
+
+def test_an_outcome_whose_commit_was_never_acknowledged_is_recorded_once(ledger: Ledger, wire: Wire) -> None:
+    distant = Ledger.open(wire.url)
+    with distant.hour(DESTINATION, HOUR, "run-1") as session:
+        session.claim([item("a"), item("b")])
+        wire.swallow = 1
+        session.settle([done("a", State.PENDING, trace_id="t", position=0)], LATER)
+        assert session.claim([item("c")]) == {("purchase", "c")}
+    assert value(ledger, "state", "a") == "pending"
+    with ledger.engine.connect() as connection:
+        assert connection.execute(text("select count(*) from capi.verdicts")).scalar_one() == 1
+
+
+def test_an_answer_is_kept_while_the_database_is_away_for_a_while(ledger: Ledger, wire: Wire) -> None:
+    distant = Ledger.open(wire.url)
+    with distant.hour(DESTINATION, HOUR, "run-1") as session:
+        session.claim([item("a")])
+        wire.cut()
+        back = threading.Timer(0.7, wire.restore)
+        back.start()
+        session.settle([done("a")])
+        back.join()
+    assert value(ledger, "state", "a") == "accepted"
+
+
+def test_a_database_that_stays_away_is_named_and_the_hour_is_left_quietly(ledger: Ledger, wire: Wire) -> None:
+    distant = Ledger.open(wire.url)
+    distant.patience = 0.5
+    with distant.hour(DESTINATION, HOUR, "run") as session:
+        session.claim([item("a")])
+        wire.cut()
+        with pytest.raises(DeliveryError, match="went away") as caught:
+            session.settle([done("a")])
+    assert "unnest" not in str(caught.value)
+    for ask in (lambda: distant.counts(DESTINATION, HOUR), lambda: queries.held(distant)):
+        with pytest.raises(DeliveryError, match="went away"):
+            ask()
+    with pytest.raises(DeliveryError, match="went away"), distant.hour(DESTINATION, HOUR, "run"):
+        pass
+    wire.restore()
+    with distant.hour(DESTINATION, HOUR, "run") as session:
+        row = session.states([("purchase", "a")])[("purchase", "a")]
+        assert row.unknown_since is not None
+
+
+def test_an_answer_that_comes_after_the_run_was_abandoned_is_recorded_and_takes_no_lock(ledger: Ledger) -> None:
+    session = HourLedger(ledger.engine, DESTINATION, HOUR, "run-1", 1.0)
+    session.claim([item("a")])
+    session.close()
+    session.settle([done("a")])
+    assert value(ledger, "state", "a") == "accepted"
+    with ledger.hour(DESTINATION, HOUR, "run-2"):
+        pass
+    with pytest.raises(DeliveryError, match="Another run"):
+        session.claim([item("b")])
+
+
+def test_a_claim_is_on_disk_even_where_the_server_would_commit_lazily(ledger: Ledger, ledger_url: str) -> None:
+    with ledger.engine.begin() as connection:
+        name = connection.execute(text("select current_database()")).scalar_one()
+        connection.execute(text(f'alter database "{name}" set synchronous_commit = off'))
+    for url, kept in ((ledger_url, "off"), (None, "on")):
+        engine = create_engine(url) if url else Ledger.open(ledger_url).engine
+        with engine.connect() as connection:
+            assert connection.execute(text("show synchronous_commit")).scalar_one() == kept
+        engine.dispose()
+
+
+def test_what_the_database_cannot_hold_is_an_error_without_the_data(ledger: Ledger, session: HourLedger) -> None:
+    endless = "".join(random.Random(0).choices(string.ascii_letters, k=20_000))
+    started = time.monotonic()
+    with pytest.raises(DeliveryError, match="ProgramLimitExceeded") as caught:
+        session.claim([item(endless)])
+    assert time.monotonic() - started < 5
+    assert endless[:20] not in str(caught.value)
 
 
 # --- what people ask and answer -------------------------------------------------------------------------------------
