@@ -35,6 +35,8 @@ class Redactor:
         self._secrets = sorted({*self._secrets, *forms}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
+        if not text:
+            return text
         if len(text) > READ:
             text = text[:READ].rsplit(None, 1)[0]  # a word that is cut in two would not be recognised
         text = clean(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import Platform, Request, State
+from capi_pipeline.platforms.base import Kind, Platform, Request, Response, State, Verdict
 
 from .support import (
     LOST,
@@ -180,6 +181,31 @@ def test_a_wait_beyond_patience_is_kept_for_the_rerun() -> None:
     assert desk.stop.waits == []
 
 
+def test_a_wait_of_a_day_is_not_slept_through_but_said() -> None:
+    server = Server([answer(429, {"message": "quota"}, headers={"retry-after": "86400"})] * 50)
+    desk = Desk(server)
+    desk.send(2)
+    desk.send(2, first=2)
+    assert len(server.requests) == 1
+    assert desk.clock.monotonic() == 0
+    tomorrow = NOW + timedelta(days=1)
+    assert {s.not_before for s in desk.settled.values()} == {tomorrow}  # of those too that never left
+    assert f"until {tomorrow:%Y-%m-%d %H:%M} UTC" in str(desk.report.error)
+
+
+def test_a_hint_of_milliseconds_is_no_reason_to_hammer() -> None:
+    def soon(events: Any) -> Exchange:
+        return settled("nothing")
+
+    class Hasty(FakePlatform):
+        def read(self, response: Response, count: int) -> Verdict:
+            return Verdict(Kind.RATE_LIMITED, wait=timedelta(milliseconds=1), code="slow_down")
+
+    server = Server([soon] * 10_000)
+    Desk(server, Hasty(Hasty.Config())).send(1)
+    assert len(server.requests) < 60
+
+
 # --- rate limits ----------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +264,42 @@ def test_a_renewed_token_goes_on_with_the_same_events() -> None:
     assert server.requests == [["e0", "e1"]] * 2
     assert desk.count(State.ACCEPTED) == 2
     assert desk.report.error is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"), [(answer(401), 2), (answer(422), 1), ("refused_connection", 1)], ids=["auth", "account", "down"]
+)  # fmt: skip
+def test_many_threads_learn_from_one_request_that_nothing_works(fault: Any, requests: int) -> None:
+    """Until the platform has taken a first request, they go one at a time: a bad token costs one (and one renewed)."""
+    server = Server([fault] * 50)
+    desk = Desk(server, keys=Keys("second"), give_up_after=1)
+    desk.attempts.patience = 0
+    threads = [threading.Thread(target=desk.send, args=(2, n)) for n in range(0, 16, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.requests) == requests
+    assert desk.count(State.RETRY) == 16
+    assert not any(s.unknown for s in desk.settled.values())
+
+
+def test_once_the_platform_has_taken_a_request_the_others_fly_together() -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    def server(request: Request) -> Exchange:
+        if request.json["events"][0]["id"] != "e0":
+            together.wait()
+        return settled("accepted")
+
+    desk = Desk(server)
+    desk.send(1)
+    threads = [threading.Thread(target=desk.send, args=(1, n)) for n in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert desk.count(State.ACCEPTED) == 5
 
 
 def test_without_another_token_nothing_further_leaves() -> None:
@@ -312,20 +374,28 @@ def test_indices_outside_the_batch_are_not_believed() -> None:
     assert desk.settled["e1"].state is State.REJECTED
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 100, 1000])
-def test_one_bad_event_is_found_by_halving_in_few_requests(count: int) -> None:
-    most = 2 * math.ceil(math.log2(count)) + 1 if count > 1 else 1
-    for place in sorted({0, 1, count // 3, count // 2 - 1, count // 2, count // 2 + 1, count - 2, count - 1}):
-        if not 0 <= place < count:
-            continue
-        server = Server(poison={f"e{place}"})
-        desk = Desk(server)
-        desk.send(count)
-        assert desk.count(State.ACCEPTED) == count - 1
-        assert desk.settled[f"e{place}"].state is State.REJECTED
-        assert desk.settled[f"e{place}"].message == "an event is bad"
-        assert len(server.requests) - 1 <= most, (count, place)
-        assert server.twice == []
+def test_one_bad_event_is_found_by_halving_in_few_requests_in_any_batch() -> None:
+    anywhere = random.Random(0)
+    for count in range(2, 1001):
+        most = 2 * math.ceil(math.log2(count)) + 1
+        edges = {0, 1, count // 2 - 1, count // 2, count - 1} if count in (2, 3, 5, 64, 100, 513, 1000) else set()
+        for place in {anywhere.randrange(count), *edges}:
+            server = Server(poison={f"e{place}"})
+            desk = Desk(server)
+            desk.send(count)
+            assert len(server.requests) - 1 <= most, (count, place)
+            assert desk.count(State.ACCEPTED) == count - 1
+            assert desk.settled[f"e{place}"].state is State.REJECTED
+            assert desk.settled[f"e{place}"].message == "an event is bad"
+            assert server.twice == []
+
+
+def test_a_bad_event_that_is_alone_is_refused_by_its_first_request() -> None:
+    server = Server(poison={"e0"})
+    desk = Desk(server)
+    desk.send(1)
+    assert len(server.requests) == 1
+    assert desk.count(State.REJECTED) == 1
 
 
 @pytest.mark.parametrize("bad", [(0, 1), (0, 99), (3, 50, 51, 97), tuple(range(0, 100, 10))])
@@ -363,6 +433,14 @@ def test_a_platform_that_names_one_culprit_at_a_time_is_followed_to_the_end() ->
     desk.send(1, first=5000)
     desk.send(1500)
     assert desk.count(State.REJECTED) == 1500
+
+
+def test_halving_does_not_forget_that_the_whole_may_have_arrived() -> None:
+    """The first answer is lost, the repetition is refused, the halves cannot be sent."""
+    desk = Desk(Server([STORED, refused(), *["refused_connection"] * 1000]))
+    desk.send(4)
+    assert desk.count(State.RETRY) == 4
+    assert all(s.unknown for s in desk.settled.values())
 
 
 def test_isolation_stops_with_the_run() -> None:
@@ -450,6 +528,21 @@ def test_an_event_that_is_put_off_after_an_attempt_in_doubt_keeps_the_doubt() ->
     desk.send(2)
     assert desk.settled["e0"].unknown
     assert not desk.settled["e1"].unknown
+
+
+def test_a_request_that_cannot_be_made_has_not_left() -> None:
+    class Broken(FakePlatform):
+        def request(self, payloads: Any, group: Any) -> Request:
+            raise KeyError("jane@example.com")
+
+    server = Server()
+    desk = Desk(server, Broken(Broken.Config()))
+    desk.send(2)
+    assert server.requests == []
+    assert desk.count(State.RETRY) == 2
+    assert not any(s.unknown for s in desk.settled.values())
+    assert "KeyError" in str(desk.report.error)
+    assert "jane" not in str(desk.report.error)
 
 
 # --- platforms that count a repetition ------------------------------------------------------------------------------

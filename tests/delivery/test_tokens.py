@@ -23,6 +23,7 @@ from capi_pipeline.errors import AuthenticationError, DeliveryError
 from capi_pipeline.platforms.base import Request
 
 from .support import DESTINATION, KEY, Clock, FakePlatform, Granting, answer
+from .wire import Wire
 
 
 class Login:
@@ -163,23 +164,81 @@ def test_a_rotated_token_is_stored_before_it_is_used(place: Place) -> None:
     assert [form["refresh_token"] for form in login.forms] == ["refresh-0", "refresh-1"]
 
 
-def test_a_rotated_token_is_stored_although_the_database_session_died_during_the_request(place: Place) -> None:
+def kill_sessions(place: Place) -> None:
+    with place.ledger.engine.connect() as connection:
+        connection.execute(
+            text(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        )
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_rotated_token_is_stored_although_the_database_session_died_during_the_request(
+    place: Place, before: int
+) -> None:
     login = Login(strict=True)
 
     def send(request: Request) -> Exchange:
         exchange = login(request)
-        with place.ledger.engine.connect() as connection:
-            connection.execute(
-                text(
-                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-                    "where datname = current_database() and pid <> pg_backend_pid()"
-                )
-            )
+        kill_sessions(place)
+        return exchange
+
+    for number in range(before):
+        assert place.tokens(login).current() == f"access-{number + 1}"
+        place.clock.forward(7200)
+    assert place.tokens(send).current() == f"access-{before + 1}"
+    place.clock.forward(7200)
+    assert place.tokens(login).current() == f"access-{before + 2}"  # every earlier refresh token is dead by now
+
+
+def test_a_rotated_token_is_stored_although_the_database_was_away_for_a_while(place: Place, ledger_url: str) -> None:
+    login, wire = Login(strict=True), Wire(ledger_url)
+    distant = Place(wire.url)
+
+    def send(request: Request) -> Exchange:
+        exchange = login(request)
+        wire.cut()
+        threading.Timer(0.7, wire.restore).start()
+        return exchange
+
+    assert distant.tokens(send).current() == "access-1"
+    wire.close()
+    place.clock.forward(7200)
+    assert place.tokens(login).current() == "access-2"
+
+
+def test_when_the_lock_is_lost_and_another_process_refreshes_meanwhile_no_token_is_lost(place: Place) -> None:
+    """Two rotations of one token: which of the two goes on is for the platform to say, so both are kept."""
+    login = Login()
+
+    def send(request: Request) -> Exchange:
+        exchange = login(request)
+        kill_sessions(place)
+        assert place.tokens(login).current() == "access-2"
         return exchange
 
     assert place.tokens(send).current() == "access-1"
-    place.clock.forward(7200)
-    assert place.tokens(login).current() == "access-2"  # refresh-0 is dead by now
+    for survivor in ("refresh-1", "refresh-2"):
+        login.valid = [survivor]
+        login.rotates = False
+        place.clock.forward(7200)
+        assert place.tokens(login).current().startswith("access-")
+        with place.ledger.engine.begin() as connection:  # the row as the two rotations left it
+            stored = [Fernet(KEY).encrypt(t.encode()) for t in ("refresh-2", "refresh-1")]
+            query = "update capi.tokens set refresh_token = :a, previous_refresh_token = :b"
+            connection.execute(text(query), {"a": stored[0], "b": stored[1]})
+
+
+def test_a_token_of_short_life_is_not_renewed_for_every_request(place: Place) -> None:
+    login = Login(answer(200, {"access_token": "short", "token_type": "Bearer", "expires_in": 240}))
+    tokens = place.tokens(login)
+    for _ in range(5):
+        assert tokens.current() == "short"
+    assert len(login.forms) == 1
+    place.clock.forward(121)
+    assert tokens.current() == "access-1"
 
 
 def test_an_answer_that_got_lost_is_made_good_with_the_token_before(place: Place) -> None:
