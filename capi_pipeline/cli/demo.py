@@ -58,16 +58,16 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
     if as_json:
         dump({"destinations": report, "sent_now": new, "seconds": round(took, 1), "hours": [key_of(h) for h in hours]})
     else:
-        counted = ("accepted", "pending", "rejected", "withheld", "held", "retried", "counted twice", "seconds")
+        counted = ("accepted", "pending", "rejected", "withheld", "held", "retried", "duplicates", "seconds")
         body = [[row["destination"], *(_total(row[name]) for name in counted)] for row in report]
-        heads = ("destination", "accepted", "pending", "rejected", "withheld", "held", "retried", "twice", "seconds")
-        out.print(table(f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC", heads, body))
+        title = f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC"
+        out.print(table(title, ("destination", *counted), body))
         reasons = sorted({reason for row in report for reason in row["withheld"]})
         why = [[reason, *(row["withheld"].get(reason, 0) for row in report)] for reason in reasons]
         out.print(table("Withheld, by reason", ("reason", *(row["destination"] for row in report)), why))
         out.print(f"{new:,} events sent now; {took:.0f} s. Look at it: `make up`, then http://127.0.0.1:3000")
     left = sum(row["left"] for row in report)
-    twice = sum(row["counted twice"] for row in report)
+    twice = sum(row["duplicates"] for row in report)
     if left or twice:
         err.print(f"{left} events are left to send, {twice} were counted twice: see `capi status`.")
         raise typer.Exit(1)
@@ -176,7 +176,7 @@ def _row(
         "withheld": row.withheld,
         "held": row.held,
         "retried": queries.retried(ledger, config.name, since),
-        "counted twice": counts.get(config.platform, {}).get("double_counted", 0),
+        "duplicates": counts.get(config.platform, {}).get("double_counted", 0),
         "left": row.retry,
         "seconds": round(seconds[config.name], 1),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -29,11 +30,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """How a run ended, after how many seconds in all."""
 
     run_id: str
     ok: bool
+    seconds: float
     steps: list[Step]
+
+    def document(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "ok": self.ok, "seconds": round(self.seconds, 3),
+                "steps": {step.name: round(step.seconds, 3) for step in self.steps}}  # fmt: skip
 
     def failures(self) -> list[Step]:
         return [step for step in self.steps if not step.ok]
@@ -56,7 +62,7 @@ def run(
     config: dict[str, Any] | None = None,
 ) -> Outcome:
     """Run a job for one hour, or (`until`: the last hour) for a range in one run."""
-    tags = {}
+    tags, started = {}, time.monotonic()
     if hour and until:
         tags = {"dagster/asset_partition_range_start": key_of(hour), "dagster/asset_partition_range_end": key_of(until)}
     with dg.DagsterInstance.get() as instance, _words_of_dbt_aside():
@@ -79,7 +85,7 @@ def run(
             steps.append(Step(name, True, event.step_success_data.duration_ms / 1000))
         elif event.is_step_failure:
             steps.append(Step(name, False, 0.0, _words(event)))
-    return Outcome(result.run_id, result.success, steps)
+    return Outcome(result.run_id, result.success, time.monotonic() - started, steps)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def test_demo_delivers_everything_once_and_survives_the_failed_hour(demo: tuple[
     assert set(rows) == {"meta", "google", "tiktok", "microsoft", "outbrain"}
     for name, row in rows.items():
         assert row["accepted"] > 0, name
-        assert row["left"] == row["held"] == row["counted twice"] == 0, row
+        assert row["left"] == row["held"] == row["duplicates"] == 0, row
     assert rows["tiktok"]["retried"] > 0  # the hour in which it was down
 
 

@@ -21,7 +21,7 @@ from capi_pipeline import embedded
 from capi_pipeline.demo import shop
 from tests.end_to_end.conftest import CAPI, Installation, free_port, install
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.xdist_group("outage"), pytest.mark.timeout(600)]
 
 NAMES = ("google", "meta", "microsoft", "outbrain", "tiktok")
 
