@@ -119,7 +119,7 @@ class DestinationConfig(BaseModel):
             if key not in fields or key == "base_url":
                 known = ", ".join(name for name in fields if name != "base_url")
                 raise ConfigurationError(f"account.{key}: {kind.title} has no such key.", f"Known keys: {known}.")
-            if _is_reference(value) and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", str(value["env"])):
+            if _is_reference(value) and not _is_variable(value["env"]):
                 raise ConfigurationError(
                     f"account.{key}: what stands in `env:` is not the name of an environment variable.",
                     f"Write a name, e.g. `{key}: {{env: {self.name.upper()}_{key.upper()}}}`, and set that variable.",
@@ -165,6 +165,10 @@ class DestinationConfig(BaseModel):
 
 def _is_reference(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"env"}
+
+
+def _is_variable(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
 def is_secret(field: FieldInfo) -> bool:

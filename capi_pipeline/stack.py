@@ -39,6 +39,11 @@ def running(sandbox: bool = False, destinations: list[DestinationConfig] | None 
             if chosen.dagster_url:  # Dagster's storage reads the variable itself
                 os.environ["CAPI_DAGSTER_URL"] = chosen.dagster_url
                 _reach(chosen.dagster_url)
+                if chosen.ledger_url and _same_database(chosen.dagster_url, chosen.ledger_url):
+                    raise ConfigurationError(
+                        "CAPI_DAGSTER_URL and CAPI_LEDGER_URL name the same database.",
+                        "Give Dagster's storage a database of its own: both keep a table of schema versions.",
+                    )
             missing = [name for name in DATABASES if not os.environ.get(name)]
             if missing:
                 sockets = stack.enter_context(embedded.postgres(chosen.home.resolve() / "postgres"))
@@ -93,6 +98,13 @@ def _reach(url: str) -> None:
         ) from None
 
 
+def _same_database(one: str, other: str) -> bool:
+    first, second = (make_url(url) for url in (one, other))
+    return (first.host, first.port, first.database, first.query) == (
+        second.host, second.port, second.database, second.query,
+    )  # fmt: skip
+
+
 def _dagster_home(chosen: Settings) -> None:
     own = os.environ.get("DAGSTER_HOME")
     if own:  # the user's own instance, with its own dagster.yaml
@@ -124,14 +136,14 @@ def sandbox_process(chosen: Settings) -> Iterator[str]:
     if _is_sandbox(address):
         yield address
         return
-    require_free(
-        chosen.sandbox_port, "set CAPI_SANDBOX_PORT and the same port in the destinations' base_url"
-    )
+    require_free(chosen.sandbox_port, "set CAPI_SANDBOX_PORT and the same port in the destinations' base_url")
     log = chosen.home.resolve() / "sandbox.log"
     command = [sys.executable, "-m", "capi_pipeline.sandbox", "--port", str(chosen.sandbox_port), "--with-parent"]
     command += ["--database", str(chosen.home.resolve() / "sandbox.db")]
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + 30
         while not _is_sandbox(address):
@@ -154,9 +166,7 @@ def require_free(port: int, otherwise: str, host: str = "127.0.0.1") -> None:
     """Raise ConfigurationError when a program listens on this port already."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         if probe.connect_ex((host, port)) == 0:
-            raise ConfigurationError(
-                f"Port {port} is taken by another program.", f"Stop that program, or {otherwise}."
-            )
+            raise ConfigurationError(f"Port {port} is taken by another program.", f"Stop that program, or {otherwise}.")
 
 
 def ask(address: str) -> Any:

@@ -24,7 +24,7 @@ from capi_pipeline.settings import Settings, settings
 
 def register(app: typer.Typer) -> None:
     app.command()(render)
-    group = typer.Typer(help="The configured destinations, and new ones.", invoke_without_command=True)
+    group = typer.Typer(invoke_without_command=True)
     group.callback()(destinations)
     group.command("add")(add)
     app.add_typer(group, name="destinations")
@@ -166,7 +166,8 @@ def document(kind: type[Platform], name: str) -> str:
         named = f"{{env: {name.upper()}_{key.upper()}}}"
         about = field.description or ""
         if not field.is_required():
-            value = named if is_secret(field) else '""'
+            default = "…" if field.default is None else field.default
+            value = named if is_secret(field) else jsonlib.dumps(default, ensure_ascii=False)
             optional.append(f"    # {key}: {value}  # {about}".rstrip(" #"))
         elif is_secret(field):
             required.append(f"    {key}: {named}  # {about}")
