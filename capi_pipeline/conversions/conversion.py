@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from capi_pipeline.conversions.contract import KEPT, Kind
 from capi_pipeline.conversions.identifiers import Recipe
@@ -113,11 +115,18 @@ def conversions(batch: pa.RecordBatch) -> Iterator[Conversion]:
     fixed: list[list[Any]] = [_python(batch, column.name, column.kind) for column in KEPT]
     withhold = batch["withhold"].to_pylist()
     names = batch.schema.names[len(KEPT) + 1 :]
-    lists = [batch[name].to_pylist() for name in names]
+    lists = [_lists(batch[name]) for name in names]
     build: Any = Conversion  # positional, in the order of KEPT: this is the hot loop
     for row, values in enumerate(zip(*fixed, withhold, strict=True)):
         found = {name: column[row] for name, column in zip(names, lists, strict=True) if column[row]}
         yield build(*values, found)
+
+
+def _lists(column: pa.ListArray) -> list[list[str]]:
+    """As `to_pylist`, of a column without nulls, and several times as fast."""
+    values: list[str] = column.flatten().to_pylist()
+    ends: list[int] = np.cumsum(pc.list_value_length(column).to_numpy()).tolist()
+    return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _python(batch: pa.RecordBatch, name: str, kind: Kind) -> list[Any]:

@@ -315,4 +315,4 @@ def usage_wait(response: Response) -> timedelta | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
-    return min(minutes(min(longest, 1440)), days(1)) if longest > 0 else None
+    return minutes(min(longest, 1440)) if longest > 0 else None

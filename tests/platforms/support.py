@@ -19,6 +19,10 @@ from capi_pipeline.platforms.base import Kind, Platform, Reason, Response, State
 NOW = datetime(2026, 10, 1, 16, tzinfo=UTC)
 CLICKED = "2026-09-30T08:00:00Z"
 DIGEST = "86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"  # of jane.doe@example.com
+CLICK_IDS = (
+    "gclid", "gbraid", "wbraid", "dclid", "fbclid", "ttclid", "ScCid", "epik", "li_fat_id", "rdt_cid", "twclid", "msclkid",
+    "qclid", "ndclid", "tblci", "obclid", "irclickid", "awc", "ranSiteID", "cjevent", "yclid",
+)  # fmt: skip
 GONE = object()  # the path must not be there
 
 
@@ -50,7 +54,7 @@ def event(name: str = "purchase", **changes: Any) -> dict[str, Any]:
         "country": "US",
         "ip_address": "203.0.113.7",
         "user_agent": "Mozilla/5.0",
-        "click_ids": {name: click(f"click-{name}") for name in ("gclid", "fbclid", "ttclid", "msclkid", "obclid")},
+        "click_ids": {parameter: click(f"click-{parameter}") for parameter in CLICK_IDS},
         "consent_ad_storage": "granted",
         "consent_ad_user_data": "granted",
     }
