@@ -84,7 +84,7 @@ class Case:
 @dataclass(frozen=True)
 class Answer:
     """One documented answer to a request of `count` events, and its reading. `outcomes`: state, (state, code)
-    or (state, code, wait) each."""
+    or (state, code, wait) each. `words`: part of the message that stays with the events."""
 
     title: str
     response: Response
@@ -93,6 +93,7 @@ class Answer:
     outcomes: Sequence[State | tuple[State, str] | tuple[State, str, timedelta]] = ()
     culprits: Mapping[int, str] = field(default_factory=dict)
     code: str = ""
+    words: str = ""
     wait: timedelta | None = None
     maybe_stored: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -152,12 +153,14 @@ def disagreements(verdict: Verdict, want: Answer) -> list[str]:
         (o.state, o.code, o.wait)[: len(w)] if isinstance(w, tuple) else o.state
         for o, w in zip(verdict.outcomes, want.outcomes, strict=False)
     ]
+    words = verdict.outcomes[0].message if verdict.outcomes else verdict.message
     pairs = {
         "kind": (verdict.kind, want.kind),
         "number of outcomes": (len(verdict.outcomes), len(want.outcomes)),
         "outcomes": (outcomes, list(want.outcomes)),
         "culprits": ({i: o.code for i, o in verdict.culprits.items()}, dict(want.culprits)),
         "code": (verdict.code, want.code or verdict.code),
+        "words": (words, words if want.words in words else want.words),
         "wait": (verdict.wait, want.wait),
         "maybe_stored": (verdict.maybe_stored, want.maybe_stored),
     }

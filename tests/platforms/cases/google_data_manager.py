@@ -156,7 +156,7 @@ ANSWERS = [
     Answer("queued", answer(200, {"requestId": "abc"}), Kind.SETTLED, outcomes=QUEUED),
     Answer("queued with a warning",
            answer(200, {"requestId": "abc", "fieldWarnings": [{"field": "f", "reason": "WARNING_REASON_GENERIC"}]}),
-           Kind.SETTLED, outcomes=QUEUED),
+           Kind.SETTLED, outcomes=QUEUED, words="WARNING_REASON_GENERIC"),
     Answer("only checked", answer(200, {"requestId": "t-1"}), Kind.SETTLED, outcomes=[(State.WITHHELD, "test_mode")] * 2,
            config={"validate_only": True}),
     Answer("no request id", answer(200, {}), Kind.TRANSIENT, maybe_stored=True),

@@ -168,7 +168,7 @@ USAGE = '{"1": [{"type": "ads_management", "estimated_time_to_regain_access": 7}
 BOTH = [State.ACCEPTED] * 2
 ANSWERS = [
     Answer("success", answer(200, OK), Kind.SETTLED, outcomes=BOTH),
-    Answer("a warning is no error", answer(200, {**OK, "messages": ["check em"]}), Kind.SETTLED, outcomes=BOTH),
+    Answer("a warning is no error", answer(200, {**OK, "messages": ["check em"]}), Kind.SETTLED, outcomes=BOTH, words="check em"),
     Answer("another number of events", answer(200, {**OK, "events_received": 1}), Kind.TRANSIENT, maybe_stored=True),
     Answer("no trace", answer(200, {"events_received": 2}), Kind.TRANSIENT, maybe_stored=True),
     Answer("an error in a 200", error(190, 200), Kind.AUTH, code="190"),
@@ -194,7 +194,8 @@ ANSWERS = [
         Answer(f"event refused {sub}", error(100, error_subcode=sub), Kind.REFUSED, code=f"100/{sub}")
         for sub in (2804001, 2804003, 2804007, 2804009, 2804016, 2804017, 2804019, 2804048, 2804050)
     ),
-    Answer("any other 100", error(100), Kind.REFUSED, code="100"),
+    Answer("any other 100", error(100), Kind.REFUSED, code="100", words="words"),
+    Answer("words for people", error(100, error_user_msg="Event 3 has no value"), Kind.REFUSED, words="Event 3 has no value"),
     Answer("too much at once", error(1, message="Please reduce the amount of data you're asking for"), Kind.REFUSED),
     Answer("one event that is too much", error(1, message="Please reduce the amount of data"), Kind.TRANSIENT, count=1,
            maybe_stored=True),

@@ -154,7 +154,7 @@ ANSWERS = [
     *(Answer(f"the list {code}", fault(code, key="OperationErrors"), Kind.REFUSED) for code in (5600, 5601)),
     Answer("a fault that names its row", fault(5604, key="BatchErrors", Index=1), Kind.REFUSED, culprits={1: "Error5604"}),
     Answer("a fault that names a row of nobody", fault(5604, key="BatchErrors", Index=9), Kind.REFUSED),
-    Answer("feature not enabled, as a fault", fault(5613), Kind.CONFIGURATION),
+    Answer("feature not enabled, as a fault", fault(5613), Kind.CONFIGURATION, words="words"),
     Answer("a goal that does not accept yet, as a fault", fault(5615, key="BatchErrors"), Kind.TRANSIENT, wait=hours(2),
            maybe_stored=True),
     Answer("a code of tomorrow", fault(4242), Kind.CONFIGURATION, code="Error4242"),

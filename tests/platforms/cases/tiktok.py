@@ -166,7 +166,7 @@ BOTH = [State.ACCEPTED] * 2
 INDEXED = "Batch.1.properties.value: Not a valid number"
 ANSWERS = [
     Answer("success", said(0, message="OK"), Kind.SETTLED, outcomes=BOTH),
-    Answer("partial success is not sent again", said(20001), Kind.SETTLED, outcomes=BOTH),
+    Answer("partial success is not sent again", said(20001), Kind.SETTLED, outcomes=BOTH, words="20001: words"),
     Answer("a test does not count", said(0), Kind.SETTLED, outcomes=[(State.WITHHELD, "test_mode")] * 2,
            config={"test_event_code": "TEST1"}),
     Answer("no request id", answer(200, {"code": 0, "message": "OK"}), Kind.TRANSIENT, maybe_stored=True),
