@@ -68,11 +68,11 @@ def event(id_: str, hour: datetime = HOUR, **changes: Any) -> dict[str, Any]:
     }
 
 
-def refund(id_: str, original: str, minute: int, left: str, hour: datetime = HOUR) -> dict[str, Any]:
+def refund(id_: str, original: str, minute: int, left: str, hour: datetime = HOUR, **changes: Any) -> dict[str, Any]:
     """A refund, `minute` minutes into the hour, after which `left` remains of the original."""
     return event(
         id_, hour, event_name="refund", original_event_id=original, original_event_time=HOUR,
-        event_time=hour + timedelta(minutes=minute), remaining_value=left,
+        event_time=hour + timedelta(minutes=minute), remaining_value=left, **changes,
     )  # fmt: skip
 
 

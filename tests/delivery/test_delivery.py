@@ -15,8 +15,9 @@ import pytest
 
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.decide import OnUnknown
+from capi_pipeline.delivery.delivery import LOOKUP
 from capi_pipeline.errors import DeliveryError
-from capi_pipeline.platforms.base import Reason, State
+from capi_pipeline.platforms.base import Limits, Reason, State, Withhold
 
 from .support import (
     DESTINATION,
@@ -37,6 +38,7 @@ from .support import (
     rows,
     settled,
 )
+from .wire import Wire
 
 
 @pytest.fixture
@@ -170,6 +172,26 @@ def test_a_person_resolves_what_is_held(bench: Bench) -> None:
     assert server.twice == []
 
 
+@pytest.mark.parametrize("kind", [FakePlatform, Single])
+def test_a_claim_whose_commit_was_never_acknowledged_has_not_left(
+    bench: Bench, ledger_url: str, kind: type[FakePlatform]
+) -> None:
+    class Cutting(kind):  # type: ignore[valid-type,misc]
+        def encode(self, c: Any) -> Any:
+            wire.swallow = c.event_id == "e00009"  # after the look-up: the next commit is the claim's
+            return super().encode(c)
+
+    server = Server()
+    with Wire(ledger_url) as wire, pytest.raises(DeliveryError, match="went away"):
+        using(Bench(wire.url), Cutting).delivery(server).hour(HOUR, lambda: rows(purchases(10)), "run-1")
+    assert server.requests == []
+    assert set(bench.states().values()) == {"retry"}
+    using(bench, kind)
+    report = bench.run(purchases(10), server)
+    assert report.count(State.ACCEPTED) == 10  # nothing is in doubt: nothing had left
+    assert server.twice == []
+
+
 CRASH = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
@@ -269,6 +291,50 @@ def test_unsendable_events_are_withheld_with_their_reason(bench: Bench) -> None:
     report = bench.run([event("a"), event("b", value=None, currency=None)], Server())
     assert report.withheld == {"missing_field": 1}
     assert bench.sql("select message from capi.deliveries where event_id = 'b'") == [("no value",)]
+
+
+def test_a_rate_limited_hour_leaves_the_platform_alone_until_the_time_that_it_named(bench: Bench) -> None:
+    server, hour = Server([answer(429, headers={"retry-after": "7200"})]), purchases(35)
+    report = bench.run(hour, server)
+    assert report.unfinished == 35
+    until = bench.clock.now() + timedelta(hours=2)
+    for _ in range(2):
+        report = bench.run(hour, server)
+        assert len(server.requests) == 1
+        assert f"until {until:%Y-%m-%d %H:%M} UTC" in str(report.error)
+    bench.clock.forward(7201)
+    report = bench.run(hour, server)
+    assert report.error is None
+    assert report.count(State.ACCEPTED) == 35
+
+
+def test_an_event_that_cannot_be_encoded_holds_up_no_other_and_is_not_forgotten(bench: Bench) -> None:
+    class Fragile(FakePlatform):
+        def encode(self, c: Any) -> Any:
+            if c.event_id == "e00001" and broken:
+                raise OverflowError("jane@example.com")
+            return super().encode(c)
+
+    using(bench, Fragile)
+    server, broken = Server(), True
+    report = bench.run(purchases(3), server)
+    assert report.count(State.ACCEPTED) == 2
+    assert report.unfinished == 1
+    assert "e00001 cannot be encoded (OverflowError)" in str(report.error)
+    assert "jane" not in str(report.error) + str(bench.sql("select message from capi.deliveries"))
+    broken = False
+    assert bench.run(purchases(3), server).count(State.ACCEPTED) == 3
+    assert server.twice == []
+
+
+def test_words_about_withheld_events_are_redacted(bench: Bench) -> None:
+    class Chatty(FakePlatform):
+        def encode(self, c: Any) -> Any:
+            raise Withhold(Reason.INVALID_VALUE, "value of jane@example.com")
+
+    using(bench, Chatty)
+    bench.run([event("a")], Server())
+    assert bench.sql("select message from capi.deliveries") == [("value of (e-mail)",)]
 
 
 # --- sums -----------------------------------------------------------------------------------------------------------
@@ -394,6 +460,33 @@ def test_rows_that_break_off_leave_nothing_undecided(bench: Bench) -> None:
     assert server.twice == []
 
 
+def test_an_interrupt_lets_what_is_in_flight_end_and_be_recorded(bench: Bench) -> None:
+    class Large(FakePlatform):
+        limits = Limits(events=LOOKUP, concurrency=2)
+
+    flying, interrupted = threading.Event(), threading.Event()
+
+    def slow(events: Any) -> Any:
+        flying.set()
+        interrupted.wait(10)
+        return settled(*["accepted"] * len(events))
+
+    def interrupting() -> Iterator[pa.RecordBatch]:
+        yield from rows(purchases(LOOKUP))
+        yield from rows([event("later")])
+        assert flying.wait(10)
+        threading.Timer(0.2, interrupted.set).start()
+        raise KeyboardInterrupt
+
+    using(bench, Large)
+    server = Server([slow])
+    with pytest.raises(KeyboardInterrupt):
+        bench.delivery(server).hour(HOUR, interrupting, "run-1")
+    assert list(bench.states().values()) == ["accepted"] * LOOKUP
+    assert bench.run(purchases(LOOKUP), server).count(State.ACCEPTED) == LOOKUP
+    assert server.twice == []
+
+
 def test_an_error_in_one_thread_ends_the_others_in_order(bench: Bench) -> None:
     class Broken(Server):
         def __call__(self, request: Any) -> Any:
@@ -470,6 +563,25 @@ def test_a_request_with_an_unnamed_culprit_is_halved_from_run_to_run_until_the_c
     assert server.twice == []
 
 
+def test_events_that_travel_in_small_company_leave_as_soon_as_it_is_complete(bench: Bench) -> None:
+    """However many there are, no more than a few wait in memory."""
+    server = Server([settled(*["retry"] * 10, code="narrow")] * 30)
+    bench.run(purchases(300), server)
+    assert bench.sql("select distinct at_most from capi.deliveries") == [(5,)]
+    prepared: list[int] = []
+
+    class Counting(FakePlatform):
+        def encode(self, c: Any) -> Any:
+            prepared.append(len(server.requests))
+            return super().encode(c)
+
+    using(bench, Counting)
+    server.requests.clear()
+    report = bench.run(purchases(300), server)
+    assert [len(ids) for ids in server.requests] == [5] * 60
+    assert report.count(State.ACCEPTED) == 300
+
+
 # --- refunds of platforms that restate ------------------------------------------------------------------------------
 
 
@@ -480,6 +592,42 @@ def test_a_refund_goes_after_the_conversion_that_it_adjusts(bench: Bench) -> Non
     assert server.requests == [["o"], ["r"]]
     assert server.totals == {"o": 4}
     assert report.count(State.ACCEPTED) == 2
+
+
+def test_the_hour_is_read_again_only_where_it_holds_adjustments_and_never_kept(bench: Bench) -> None:
+    using(bench, Restating)
+    reads: list[int] = []
+
+    def reading(events: list[dict[str, Any]]) -> Any:
+        def read() -> list[pa.RecordBatch]:
+            reads.append(len(events))
+            return rows(events)
+
+        return read
+
+    server = Server()
+    bench.delivery(server).hour(HOUR, reading([event("o")]), "run-1")
+    assert reads == [1]
+    hour = [refund("r", "o", 10, "4"), event("o"), refund("no", "o", 20, "1", consent_ad_storage="denied")]
+    report = bench.delivery(server).hour(HOUR, reading(hour), "run-2")
+    assert reads == [1, 3, 3]
+    assert report.reconciles
+    assert server.requests == [["o"], ["r"]]
+    assert report.withheld == {"consent_denied": 1}
+
+
+def test_refunds_that_the_document_leaves_out_are_counted_once_and_never_sent(bench: Bench) -> None:
+    using(bench, Restating)
+    server, hour = Server(), [event("o"), refund("r", "o", 10, "4"), refund("q", "o", 5, "6")]
+
+    def select(c: Any) -> Reason | None:
+        return Reason.NOT_SELECTED if c.event_id == "r" else None
+
+    for _ in range(2):
+        report = bench.run(hour, server, select=select)
+        assert report.skipped == {"not_selected": 1}
+        assert report.count(State.ACCEPTED) == 2
+    assert server.requests == [["o"], ["q"]]
 
 
 def test_a_refund_of_what_the_platform_does_not_have_is_withheld(bench: Bench) -> None:

@@ -489,9 +489,8 @@ def test_a_claim_that_meets_a_dead_session_says_so_in_words(ledger: Ledger, sess
 
 @pytest.fixture
 def wire(ledger: Ledger, ledger_url: str) -> Iterator[Wire]:
-    wire = Wire(ledger_url)
-    yield wire
-    wire.close()
+    with Wire(ledger_url) as wire:
+        yield wire
 
 
 def test_an_outcome_whose_commit_was_never_acknowledged_is_recorded_once(ledger: Ledger, wire: Wire) -> None:

@@ -194,8 +194,7 @@ def test_a_rotated_token_is_stored_although_the_database_session_died_during_the
 
 
 def test_a_rotated_token_is_stored_although_the_database_was_away_for_a_while(place: Place, ledger_url: str) -> None:
-    login, wire = Login(strict=True), Wire(ledger_url)
-    distant = Place(wire.url)
+    login = Login(strict=True)
 
     def send(request: Request) -> Exchange:
         exchange = login(request)
@@ -203,8 +202,8 @@ def test_a_rotated_token_is_stored_although_the_database_was_away_for_a_while(pl
         threading.Timer(0.7, wire.restore).start()
         return exchange
 
-    assert distant.tokens(send).current() == "access-1"
-    wire.close()
+    with Wire(ledger_url) as wire:
+        assert Place(wire.url).tokens(send).current() == "access-1"
     place.clock.forward(7200)
     assert place.tokens(login).current() == "access-2"
 

@@ -24,23 +24,32 @@ class Wire:
         self.url = parsed.set(host="127.0.0.1", port=self._listener.getsockname()[1], query={}).render_as_string(False)
         self.down = False
         self.swallow = 0
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._ends: list[socket.socket] = []
+        self._mute: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
-    def cut(self, down: bool = True) -> None:
-        """Break every connection; with `down`, until `restore()`."""
-        self.down = down
-        for end in self._open:
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self.cut()
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
+
+    def cut(self) -> None:
+        """Break every connection, until `restore()`."""
+        self.down = True
+        for end in self._ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
 
     def restore(self) -> None:
         self.down = False
-
-    def close(self) -> None:
-        self.cut()
-        self._listener.close()
 
     def _accept(self) -> None:
         while True:
@@ -53,22 +62,19 @@ class Wire:
                 continue
             server = socket.socket(socket.AF_UNIX)
             server.connect(self._server)
-            self._open += [client, server]
-            threading.Thread(target=self._talk, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._talk, args=(server, client, False), daemon=True).start()
+            self._ends += [client, server]
+            for ends in ((client, server, True), (server, client, False)):
+                self._threads.append(threading.Thread(target=self._talk, args=ends))
+                self._threads[-1].start()
 
     def _talk(self, source: socket.socket, target: socket.socket, to_server: bool) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 if to_server and self.swallow and b"COMMIT" in data:
                     self.swallow -= 1
-                    source.shutdown(socket.SHUT_RDWR)  # the client hears nothing any more; the server carries it out
-                    target.sendall(data)
-                    break
+                    self._mute.add(target)
+                elif source in self._mute:
+                    break  # the server's answer to that commit
                 target.sendall(data)
         with suppress(OSError):
-            if to_server:
-                target.shutdown(socket.SHUT_WR)  # the server ends its session when it has done what it was told
-            else:
-                source.close()
-                target.close()
+            target.shutdown(socket.SHUT_WR if to_server else socket.SHUT_RDWR)
