@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from capi_pipeline.demo.indexes import INDEXES
 from capi_pipeline.demo.rows import RAW, TRUTH, Cell, Landed, definition, stamp
 
 _NULL = "\x00"  # no text of the warehouse can hold it
@@ -21,16 +22,6 @@ create table raw._later (
     at double precision not null, table_name text not null, conversion boolean not null, cells json not null
 );
 """
-_INDEXES = {
-    "customers": ("_loaded_at", "customer_id"),
-    "orders": ("_loaded_at", "order_id", "customer_id", "anonymous_id"),
-    "order_items": ("_loaded_at", "order_id"),
-    "refunds": ("_loaded_at", "order_id"),
-    "leads": ("_loaded_at", "lead_id", "customer_id", "anonymous_id"),
-    "web_events": ("_loaded_at", "anonymous_id", "(properties ->> 'order_id')", "(properties ->> 'lead_id')"),
-    "consents": ("_loaded_at", "subject_id"),
-    "erasures": ("_loaded_at", "customer_id"),
-}
 # A person's newest click of each parameter led to the conversion. It is knowable if it had landed with the conversion's hour, on
 # the conversion's device, on a device on which the same customer had logged in by then, or with the lead itself.
 _ATTRIBUTION = f"""
@@ -87,9 +78,9 @@ def create(cursor: Any) -> None:
 
 
 def index(cursor: Any) -> None:
-    for table, columns in _INDEXES.items():
-        for column in columns:
-            cursor.execute(f"create index on raw.{table} ({column})")
+    for table, indexes in INDEXES.items():
+        for name, on in indexes.items():
+            cursor.execute(f"create index capi_{table}_by_{name} on raw.{table} {on}")
     cursor.execute("create index on truth._clicks (person); create index on truth._clicks (landed_at)")
     cursor.execute("create index on truth.people (person, id_type, id_value)")
 

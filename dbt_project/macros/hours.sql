@@ -1,4 +1,15 @@
-{#- The hours that this run builds, [start, end), by the vars `start` and `end`. -#}
+{#- The hours that this run builds, [start, end): the vars `start` and `end`, or the environment's CAPI_DBT_START and CAPI_DBT_END. Other
+    vars than last time make dbt parse the whole project again; the environment, which is read when a model runs, does not. -#}
+{% macro hours() -%}
+    {%- set hours = {
+        'start': var('start') or (env_var('CAPI_DBT_START', '') if execute),
+        'end': var('end') or (env_var('CAPI_DBT_END', '') if execute),
+    } -%}
+    {%- if flags.FULL_REFRESH and (hours.start or hours.end) -%}
+        {{ exceptions.raise_compiler_error("A full refresh builds every hour: leave out start and end, or leave out --full-refresh.") }}
+    {%- endif -%}
+    {{ return(hours) }}
+{%- endmacro %}
 
 {#- An ISO time as a literal; one that names no zone is UTC. -#}
 {% macro time_literal(time) -%}
@@ -8,10 +19,7 @@
 {%- endmacro %}
 
 {% macro in_hours(column) -%}
-    {%- set start, end = var('start'), var('end') -%}
-    {%- if flags.FULL_REFRESH and (start or end) -%}
-        {{ exceptions.raise_compiler_error("A full refresh builds every hour: leave out the vars start and end, or leave out --full-refresh.") }}
-    {%- endif -%}
+    {%- set start, end = hours().start, hours().end -%}
     {%- if start and end -%}
         {{ column }} >= {{ time_literal(start) }} and {{ column }} < {{ time_literal(end) }}
     {%- elif start -%}
@@ -23,9 +31,9 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- As in_hours, for an incremental model: without vars, from the newest hour in the table on. -#}
+{#- As in_hours, for an incremental model: without hours, from the newest hour in the table on. -#}
 {% macro in_hours_of(relation, column) -%}
-    {%- if var('start') or var('end') or not is_incremental() -%}
+    {%- if hours().start or hours().end or not is_incremental() -%}
         {{ in_hours(column) }}
     {%- else -%}
         {{ from_newest_hour(relation, column) }}
@@ -46,7 +54,7 @@
     {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     {%- set target_relation = arguments['target_relation'] -%}
     delete from {{ target_relation }}
-    where {% if var('start') or var('end') %}{{ in_hours('recorded_at') }}{% else %}{{ from_newest_hour(target_relation, 'recorded_at') }}{% endif %};
+    where {% if hours().start or hours().end %}{{ in_hours('recorded_at') }}{% else %}{{ from_newest_hour(target_relation, 'recorded_at') }}{% endif %};
 
     insert into {{ target_relation }} ({{ columns }})
     select {{ columns }}
@@ -54,7 +62,7 @@
 {% endmacro %}
 
 {#- Tests with `where: __hours__` look at the hours of this run only (of the mart: recorded_at), with `where: __landed__`
-    at the raw rows that landed in them. Without vars they look at everything. -#}
+    at the raw rows that landed in them. Without hours they look at everything. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get('where', '') -%}
     {%- if where -%}

@@ -11,6 +11,16 @@
     ]) }}
 {% endmacro %}
 
+{#- An e-mail address as a key of people: in lower case; null for what is no address (`n/a`, `none`), which would make all who typed it
+    one person. A SHA-256 of an address is a key as well. -#}
+{% macro email_key(email) %}{{ return(adapter.dispatch('email_key')(email)) }}{% endmacro %}
+{% macro default__email_key(email) -%}
+    case
+        when {{ email }} ~ '^[^@[:space:]]+@[^@[:space:]]+[.][^@[:space:]]+$' or {{ email }} ~ '^[0-9a-fA-F]{64}$'
+        then lower({{ email }})
+    end
+{%- endmacro %}
+
 {#- A phone number as a key of people, for requests of erasure: its last nine digits, so that the national and the international
     spelling meet. Who shares them with an erased person is erased as well, which is the safe side; a fragment is no key. -#}
 {% macro phone_key(phone) %}{{ return(adapter.dispatch('phone_key')(phone)) }}{% endmacro %}

@@ -12,12 +12,16 @@
     {{ clean_text('user_agent') }} as user_agent,
     {{ clean_json('cookies', 'object') }} as cookies,
     {{ clean_json('properties', 'object') }} as properties,
-    -- the order or the lead that the pixel's event tells of
-    case event_name
-        when 'purchase' then {{ json_text(clean_json('properties', 'object'), 'order_id') }}
-        when 'generate_lead' then {{ json_text(clean_json('properties', 'object'), 'lead_id') }}
-    end as business_key,
+    {{ business_key() }} as business_key,
     {{ clean_json('device', 'object') }} as device,
     occurred_at,
     _loaded_at as landed_at
+{%- endmacro %}
+
+{#- The order or the lead that a pixel's event tells of. -#}
+{% macro business_key() %}
+    case event_name
+        when 'purchase' then {{ json_key('properties', 'order_id') }}
+        when 'generate_lead' then {{ json_key('properties', 'lead_id') }}
+    end
 {%- endmacro %}

@@ -1,9 +1,8 @@
--- Two orders under one pixel event id leave one conversion: the second order is missing from the mart.
-select orders.order_id, orders.landed_at
-from {{ ref('stg_orders') }} as orders
+-- An order that is no conversion would be lost to every platform.
+select purchases.transaction_id, purchases.recorded_at
+from {{ ref('int_purchases') }} as purchases
 left join {{ ref('conversions') }} as conversions
-    on conversions.transaction_id = orders.order_id
+    on conversions.transaction_id = purchases.transaction_id
     and conversions.event_name = 'purchase'
-where orders.status in ({{ quoted(var('order_statuses')) }})
-    and {{ in_hours('orders.landed_at') }}
+where {{ in_hours('purchases.recorded_at') }}
     and conversions.event_id is null

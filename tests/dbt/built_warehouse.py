@@ -5,10 +5,10 @@ This folder is no package on purpose: as one it would be called `dbt` and hide t
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,23 +37,26 @@ class Dbt:
     environment: dict[str, str]
     folder: Path
 
-    def __call__(self, *arguments: str, project: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: str, project: Path = PROJECT, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """One dbt command; its output is in `stdout`, coloured off."""
         command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--warn-error", *arguments]
-        environment = {
+        variables = {
             **os.environ,
             **self.environment,
+            **(environment or {}),
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
             "DBT_PROFILES_DIR": str(project),
             "DBT_PROJECT_DIR": str(project),
         }
-        return subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False)
 
     def build_hours(self, start: str | None = None, end: str | None = None) -> None:
         """Build the mart for [start, end); without hours, from the newest hour on."""
-        hours = {key: value for key, value in {"start": start, "end": end}.items() if value}
-        done = self("run", "--select", "conversions", "--vars", json.dumps(hours))
+        hours = {name: value for name, value in {"CAPI_DBT_START": start, "CAPI_DBT_END": end}.items() if value}
+        done = self("run", "--select", "conversions", environment=hours)
         assert done.returncode == 0, done.stdout
 
 

@@ -1,11 +1,4 @@
 -- Orders as purchases, from the first landing on that has a status that counts.
-with purchases as (
-    {{ first_landings(
-        ref('stg_orders'), ['order_id'], landed='landed_at',
-        where="status in (" ~ quoted(var('order_statuses')) ~ ")"
-    ) }}
-)
-
 select
     'order-' || order_id as event_id,
     'purchase' as event_name,
@@ -43,4 +36,7 @@ select
     order_id as pixel_key,
     {{ known_by('landed_at') }} as pixel_until,
     created_at as attributed_at
-from purchases
+from {{ ref('stg_orders') }} as landed
+where {{ first_landing(
+    ref('stg_orders'), ['order_id'], landed='landed_at', complete="status in (" ~ quoted(var('order_statuses')) ~ ")"
+) }}

@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='replace_hours',
         on_schema_change='append_new_columns',
-        indexes=[{'columns': ['recorded_at']}, {'columns': ['event_name', 'event_id'], 'unique': true}],
+        indexes=[{'columns': ['recorded_at']}, {'columns': ['event_name', 'event_id'], 'unique': true}, {'columns': ['transaction_id']}],
         pre_hook=["{{ plan_for_hours() }}"],
     )
 }}
@@ -18,20 +18,20 @@ with told as (
 
 -- The pixel's event of the same order or lead, if it had landed in time. A thank-you page that is opened again sends another one:
 -- the first to land is the conversion's.
-pixel_events as (
+pixel_sights as (
     select
         told.event_name as told_name,
         told.event_id as told_id,
-        pixel.*,
-        row_number() over (
-            partition by told.event_name, told.event_id
-            order by pixel.landed_at, pixel.occurred_at, pixel.event_id
-        ) as sight
+        pixel.*
     from told
     inner join {{ ref('int_pixel_events') }} as pixel
         on pixel.event_name = told.pixel_name
         and pixel.business_key = told.pixel_key
         and pixel.landed_at < told.pixel_until
+),
+
+pixel_events as (
+    {{ first_rows('pixel_sights', ['told_name', 'told_id'], order_by='landed_at, occurred_at, event_id') }}
 ),
 
 identified as (
@@ -83,14 +83,11 @@ identified as (
     left join pixel_events as pixel
         on pixel.told_name = told.event_name
         and pixel.told_id = told.event_id
-        and pixel.sight = 1
 ),
 
 -- The first landing of a conversion stays: within these hours, and against every hour outside of them.
 landings as (
-    select
-        identified.*,
-        row_number() over (partition by event_name, event_id order by recorded_at, event_time, transaction_id, value, email) as landing
+    select identified.*
     from identified
     {% if is_incremental() -%}
     where not exists (
@@ -103,22 +100,28 @@ landings as (
     {%- endif %}
 ),
 
+first_landings as (
+    {{ first_rows('landings', ['event_name', 'event_id'], order_by='recorded_at, event_time, transaction_id, value, email, phone, user_id') }}
+),
+
 events as (
     select
         *,
         row_number() over (order by event_name, event_id) as row_id
-    from landings
-    where landing = 1
+    from first_landings
 ),
 
-items as (
+lines as (
     select
         events.row_id,
-        items.*,
-        row_number() over (partition by events.row_id, items.line order by items.product_id, items.quantity, items.unit_price) as copy
+        items.*
     from events
     inner join {{ ref('stg_order_items') }} as items on items.order_id = events.transaction_id
     where events.event_name = 'purchase'
+),
+
+items as (
+    {{ first_rows('lines', ['row_id', 'line'], order_by='product_id, quantity, unit_price') }}
 ),
 
 ordered as (
@@ -131,7 +134,6 @@ ordered as (
             }), order_by='line'
         ) }} as contents
     from items
-    where copy = 1
     group by row_id
 ),
 
@@ -159,13 +161,15 @@ clicks as (
     group by row_id, parameter, value
 ),
 
-last_clicks as (
-    select
-        clicks.*,
-        row_number() over (partition by clicks.row_id, clicks.parameter order by clicks.seen_at desc, clicks.value) as recency
+recent_clicks as (
+    select clicks.*
     from clicks
     inner join events on events.row_id = clicks.row_id
     where clicks.seen_at >= {{ add_minutes('events.attributed_at', -1440 * var('click_lookback_days')) }}
+),
+
+last_clicks as (
+    {{ first_rows('recent_clicks', ['row_id', 'parameter'], order_by='seen_at desc, value') }}
 ),
 
 click_ids as (
@@ -173,7 +177,6 @@ click_ids as (
         row_id,
         {{ json_object_agg('parameter', json_object({'value': 'value', 'clicked_at': iso_time('clicked_at')})) }} as click_ids
     from last_clicks
-    where recency = 1
     group by row_id
 ),
 
@@ -191,12 +194,12 @@ cookie_sights as (
         and value is not null
 ),
 
-last_cookies as (
+cookies as (
     select
         events.row_id,
         cookies.name,
         cookies.value,
-        row_number() over (partition by events.row_id, cookies.name order by cookies.seen_at desc, cookies.value desc) as recency
+        cookies.seen_at
     from events
     inner join cookie_sights as cookies
         on cookies.anonymous_id = events.anonymous_id
@@ -205,21 +208,26 @@ last_cookies as (
         or cookies.value_before <> cookies.value
 ),
 
+last_cookies as (
+    {{ first_rows('cookies', ['row_id', 'name'], order_by='seen_at desc, value desc') }}
+),
+
 browser_ids as (
     select
         row_id,
         {{ json_object_agg('name', 'value') }} as browser_ids
     from last_cookies
-    where recency = 1
     group by row_id
 ),
 
-customers as (
-    select
-        customers.*,
-        row_number() over (partition by customer_id order by updated_at desc, landed_at desc, email, phone) as age
-    from {{ ref('stg_customers') }} as customers
+versions as (
+    select *
+    from {{ ref('stg_customers') }}
     where customer_id in (select user_id from events)
+),
+
+customers as (
+    {{ first_rows('versions', ['customer_id'], order_by='updated_at desc, landed_at desc, email, phone') }}
 ),
 
 -- The person of each conversion: what the conversion itself says comes first, the customer record fills the gaps.
@@ -247,7 +255,6 @@ people as (
     from events
     left join customers
         on customers.customer_id = events.user_id
-        and customers.age = 1
 ),
 
 subjects as (
@@ -257,7 +264,7 @@ subjects as (
     {%- for relation, columns in {'events': ['email', 'pixel_email'], 'people': ['customer_email']}.items() %}
     {%- for column in columns %}
     union
-    select row_id, 'email' as subject_type, lower({{ column }}) as subject from {{ relation }} where {{ column }} is not null
+    select row_id, 'email' as subject_type, {{ email_key(column) }} as subject from {{ relation }} where {{ email_key(column) }} is not null
     {%- endfor %}
     {%- endfor %}
     {%- for relation, columns in {'events': ['phone', 'pixel_phone'], 'people': ['customer_phone']}.items() %}
@@ -268,34 +275,55 @@ subjects as (
     {%- endfor %}
 ),
 
+orders as (
+    select subjects.row_id, orders.ordered_at
+    from subjects
+    inner join {{ ref('int_orders_of_people') }} as orders on orders.customer_id = subjects.subject
+    where subjects.subject_type = 'customer_id'
+
+    union all
+
+    select subjects.row_id, orders.ordered_at
+    from subjects
+    inner join {{ ref('int_orders_of_people') }} as orders on orders.email_key = subjects.subject
+    where subjects.subject_type = 'email'
+),
+
+first_orders as (
+    select row_id, min(ordered_at) as ordered_at
+    from orders
+    group by row_id
+),
+
 customer_types as (
     select
         events.row_id,
         case
-            when min(first_orders.first_order_at) < coalesce(min(events.original_event_time), min(events.event_time)) then 'returning'
+            when first_orders.ordered_at < coalesce(events.original_event_time, events.event_time) then 'returning'
             else 'new'
         end as customer_type
     from events
-    inner join subjects on subjects.row_id = events.row_id
-    left join {{ ref('int_first_orders') }} as first_orders
-        on first_orders.subject_type = subjects.subject_type
-        and first_orders.subject = subjects.subject
-    where subjects.subject_type in ('customer_id', 'email')
-    group by events.row_id
+    left join first_orders on first_orders.row_id = events.row_id
+    where events.row_id in (select row_id from subjects where subject_type in ('customer_id', 'email'))
 ),
 
 -- The newest choice of the person, whether it was made on this device, as this customer or under this e-mail address. A choice that
--- leaves a question open keeps the earlier answer to it; the jurisdiction and the raw strings are those of the newest choice.
+-- leaves a question open keeps the earlier answer to it. Anyone can type an address: a choice made under one can take away what the
+-- device or the customer granted, and grants only what neither of them has answered. The jurisdiction and the raw strings are those of
+-- the newest choice of the device or the customer, or else of the address.
 choices as (
     select
         subjects.row_id,
         consents.*,
+        consents.subject_type <> 'email' as own,
+        -- Global Privacy Control opts out; a browser without the signal takes no earlier opt-out back
+        case when consents.gpc then true else consents.opt_out_of_sale end as opt_out,
         row_number() over (
             partition by subjects.row_id
             order by
                 consents.given_at desc, consents.landed_at desc, consents.ad_user_data, consents.ad_storage,
-                consents.ad_personalization, consents.subject_type, consents.country, consents.region, consents.tcf_string,
-                consents.gpp_string
+                consents.ad_personalization, consents.opt_out_of_sale desc, consents.subject_type, consents.country, consents.region,
+                consents.tcf_string, consents.gpp_string
         ) as recency
     from subjects
     inner join {{ ref('stg_consents') }} as consents
@@ -305,33 +333,32 @@ choices as (
 
 consents as (
     select
-        row_id,
-        {{ newest('ad_storage', 'recency') }} as ad_storage,
-        {{ newest('ad_user_data', 'recency') }} as ad_user_data,
-        {{ newest('ad_personalization', 'recency') }} as ad_personalization,
-        {{ newest('coalesce(opt_out_of_sale or gpc, opt_out_of_sale, gpc)', 'recency') }} as opt_out_of_sale,
-        max(case when recency = 1 then country end) as privacy_country,
-        max(case when recency = 1 then region end) as privacy_region,
-        max(case when recency = 1 then tcf_string end) as tcf_string,
-        max(case when recency = 1 then gpp_string end) as gpp_string,
-        max(case when recency = 1 then gpp_sid end) as gpp_sid
+        choices.row_id,
+        {{ answer('ad_storage', refusal="'denied'") }} as ad_storage,
+        {{ answer('ad_user_data', refusal="'denied'") }} as ad_user_data,
+        {{ answer('ad_personalization', refusal="'denied'") }} as ad_personalization,
+        {{ answer('opt_out', refusal='true') }} as opt_out_of_sale,
+        max(case when recency = governing then country end) as privacy_country,
+        max(case when recency = governing then region end) as privacy_region,
+        max(case when recency = governing then tcf_string end) as tcf_string,
+        max(case when recency = governing then gpp_string end) as gpp_string,
+        max(case when recency = governing then gpp_sid end) as gpp_sid
     from choices
-    group by row_id
+    inner join (
+        select row_id, coalesce(min(case when own then recency end), 1) as governing
+        from choices
+        group by row_id
+    ) as leaders on leaders.row_id = choices.row_id
+    group by choices.row_id
 ),
 
 -- People who asked to be erased: the conversion stays countable, nothing in it leads to them.
 erased as (
     select distinct subjects.row_id
     from subjects
-    inner join (
-        select 'customer_id' as subject_type, customer_id as subject from {{ ref('stg_erasures') }}
-        union all
-        select 'email' as subject_type, lower(email) as subject from {{ ref('stg_erasures') }}
-        union all
-        select 'phone' as subject_type, {{ phone_key('phone') }} as subject from {{ ref('stg_erasures') }}
-    ) as requests
-        on requests.subject_type = subjects.subject_type
-        and requests.subject = subjects.subject
+    inner join {{ ref('int_erased_people') }} as erased
+        on erased.subject_type = subjects.subject_type
+        and erased.subject = subjects.subject
 )
 
 select

@@ -1,11 +1,7 @@
-with landings as (
-    {{ first_landings(source('raw', 'consents'), ['subject_type', 'subject_id', 'given_at']) }}
-)
-
+-- Every landing: a choice that is loaded again says the same, and of two answers of one moment neither may be lost.
 select
     subject_type,
-    -- addresses are compared in lower case, ids as they are
-    case when subject_type = 'email' then {{ clean_word('subject_id') }} else subject_id end as subject,
+    {{ consent_subject() }} as subject,
     {{ clean_consent('ad_storage') }} as ad_storage,
     {{ clean_consent('ad_user_data') }} as ad_user_data,
     {{ clean_consent('ad_personalization') }} as ad_personalization,
@@ -17,8 +13,9 @@ select
     {{ clean_text('gpp_sid') }} as gpp_sid,
     {{ clean_country('country') }} as country,
     {{ clean_text('region') }} as region,
-    given_at,
+    -- nobody chooses after the choice landed: a clock that is ahead makes no choice the newest for days
+    least(given_at, _loaded_at) as given_at,
     _loaded_at as landed_at
-from landings
+from {{ source('raw', 'consents') }}
 where subject_id <> ''
     and given_at is not null

@@ -1,8 +1,4 @@
 -- A newer `updated_at` is a new version of the customer; the same version loaded again is a duplicate.
-with versions as (
-    {{ first_landings(source('raw', 'customers'), ['customer_id', 'updated_at']) }}
-)
-
 select
     customer_id,
     {{ clean_text('email') }} as email,
@@ -21,5 +17,5 @@ select
     {{ clean_country('country') }} as country,
     coalesce(updated_at, created_at, _loaded_at) as updated_at,
     _loaded_at as landed_at
-from versions
-where customer_id <> ''
+from {{ source('raw', 'customers') }} as landed
+where {{ first_landing(source('raw', 'customers'), ['customer_id', 'updated_at'], complete="customer_id <> ''") }}

@@ -1,7 +1,4 @@
-with landings as (
-    {{ first_landings(source('raw', 'erasures'), ['request_id']) }}
-)
-
+-- Every landing: a request that is loaded again may name more of the person, and never less.
 select
     request_id,
     nullif(customer_id, '') as customer_id,
@@ -9,4 +6,4 @@ select
     {{ clean_text('phone') }} as phone,
     requested_at,
     _loaded_at as landed_at
-from landings
+from {{ source('raw', 'erasures') }}

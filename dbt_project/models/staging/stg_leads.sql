@@ -1,8 +1,4 @@
 -- One row per lead and stage: a lead that comes back to a stage has been there before.
-with landings as (
-    {{ first_landings(source('raw', 'leads'), ['lead_id', 'stage']) }}
-)
-
 select
     lead_id,
     stage,
@@ -20,6 +16,5 @@ select
     {{ clean_json('click_ids', 'object') }} as click_ids,
     changed_at,
     _loaded_at as landed_at
-from landings
-where lead_id <> ''
-    and changed_at is not null
+from {{ source('raw', 'leads') }} as landed
+where {{ first_landing(source('raw', 'leads'), ['lead_id', 'stage'], complete="lead_id <> '' and changed_at is not null") }}

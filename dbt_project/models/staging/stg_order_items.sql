@@ -1,7 +1,3 @@
-with landings as (
-    {{ first_landings(source('raw', 'order_items'), ['order_id', 'line']) }}
-)
-
 select
     order_id,
     line,
@@ -13,5 +9,5 @@ select
     quantity,
     unit_price,
     _loaded_at as landed_at
-from landings
-where order_id <> ''
+from {{ source('raw', 'order_items') }} as landed
+where {{ first_landing(source('raw', 'order_items'), ['order_id', 'line'], complete="order_id <> ''") }}

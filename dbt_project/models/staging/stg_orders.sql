@@ -1,8 +1,4 @@
 -- A change of status is a landing of its own; the same order and status loaded again is a duplicate.
-with landings as (
-    {{ first_landings(source('raw', 'orders'), ['order_id', 'status']) }}
-)
-
 select
     order_id,
     status,
@@ -29,6 +25,5 @@ select
     {{ clean_text('user_agent') }} as user_agent,
     created_at,
     _loaded_at as landed_at
-from landings
-where order_id <> ''
-    and created_at is not null
+from {{ source('raw', 'orders') }} as landed
+where {{ first_landing(source('raw', 'orders'), ['order_id', 'status'], complete="order_id <> '' and created_at is not null") }}

@@ -1,8 +1,3 @@
-with landings as (
-    {{ first_landings(source('raw', 'web_events'), ['event_name', 'event_id']) }}
-)
-
 select {{ web_event_columns() }}
-from landings
-where occurred_at is not null
-    and event_id <> ''
+from {{ source('raw', 'web_events') }} as landed
+where {{ first_landing(source('raw', 'web_events'), ['event_name', 'event_id'], complete="event_id <> '' and occurred_at is not null") }}
