@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from built_warehouse import Dbt, Warehouse
 
 from capi_pipeline.conversions.contract import COLUMNS, Kind
+from capi_pipeline.demo.indexes import INDEXES
 
 EIGHT, NINE, TEN, ELEVEN, TWELVE, THIRTEEN, FOURTEEN, FIFTEEN, SIXTEEN, SEVENTEEN, EIGHTEEN = (
     f"2026-03-01T{hour:02}:00:00Z" for hour in range(8, 19)
 )
+YEARS_OF_HISTORY = """
+create temporary table h on commit drop as
+select 'h' || i as id, timestamptz '2025-01-01 00:00+00' + i * interval '1 minute' as at from generate_series(1, 100000) as i;
+insert into raw.customers (customer_id, updated_at, _loaded_at) select id, at, at from h;
+insert into raw.orders (order_id, customer_id, status, email, created_at, _loaded_at)
+select id, id, 'paid', id || '@example.com', at, at from h;
+insert into raw.order_items (order_id, line, _loaded_at) select id, 1, at from h;
+insert into raw.refunds (refund_id, order_id, amount, created_at, _loaded_at) select id, id, 1, at, at from h;
+insert into raw.leads (lead_id, stage, changed_at, _loaded_at) select id, 'new', at, at from h;
+insert into raw.web_events (event_id, event_name, anonymous_id, properties, occurred_at, _loaded_at)
+select id, 'purchase', id, json_build_object('order_id', id), at, at from h;
+insert into raw.consents (subject_type, subject_id, given_at, _loaded_at) select 'anonymous_id', id, at, at from h;
+analyze raw.customers, raw.orders, raw.order_items, raw.refunds, raw.leads, raw.web_events, raw.consents;
+"""
 TYPES = {
     Kind.TEXT: "text",
     Kind.TIME: "timestamp with time zone",
@@ -173,6 +189,36 @@ def test_rows_that_come_late_or_incomplete_lose_and_move_nothing(warehouse: Ware
         ("fixed-2", "order-fixed-2"),
         ("patchy", "order-patchy"),
     ]
+
+
+def test_an_hour_is_looked_up_by_the_indexes_of_the_project(warehouse: Warehouse) -> None:
+    """The demo shop's indexes are those of `index_raw_tables`, and with them no part of an hour's build reads a whole table."""
+    made = "select indexname::text, indexdef from pg_indexes where schemaname = 'raw' order by 1"
+    for table, indexes in INDEXES.items():
+        for name, on in indexes.items():
+            warehouse.run(f"create index capi_{table}_by_{name} on raw.{table} {on}")
+    of_the_demo = warehouse.rows(made)
+    warehouse.run("; ".join(f"drop index raw.{name}" for name, _ in of_the_demo))
+    done = warehouse.dbt("run-operation", "index_raw_tables")
+    assert done.returncode == 0, done.stdout
+    assert warehouse.rows(made) == of_the_demo
+
+    warehouse.dbt.build_hours(NINE, TEN)
+    hours = (warehouse.dbt.folder / "target/compiled/capi_warehouse/models/marts/conversions.sql").read_text()
+    with warehouse.engine.connect() as connection:  # rolled back
+        connection.exec_driver_sql(YEARS_OF_HISTORY)
+        connection.exec_driver_sql("set local random_page_cost = 1.1; set local enable_mergejoin = off")
+        plan = connection.exec_driver_sql(f"explain (format json) {hours}").scalar()
+    scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") in INDEXES]
+    assert {node["Relation Name"] for node in scans} == set(INDEXES)
+    whole = [node for node in scans if "Index Cond" not in node and node["Node Type"] != "Bitmap Heap Scan"]
+    assert [(node["Node Type"], node["Relation Name"], node["Alias"]) for node in whole] == []
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
 
 
 def test_a_broken_json_text_spoils_its_row_and_not_the_hour(warehouse: Warehouse) -> None:
