@@ -97,12 +97,12 @@ def answers(sockets: Path) -> bool:
 
 def kept(sockets: Path) -> list[int]:
     """Rows of a table that the tests write."""
-    with psycopg2.connect(host=str(sockets), user=embedded.USER, dbname="warehouse") as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("create table if not exists kept (n int)")
-            cursor.execute("select n from kept order by n")
-            rows = [n for (n,) in cursor.fetchall()]
-            cursor.execute("insert into kept values (%s)", [len(rows)])
+    connection = psycopg2.connect(host=str(sockets), user=embedded.USER, dbname="warehouse")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("create table if not exists kept (n int)")
+        cursor.execute("select n from kept order by n")
+        rows = [n for (n,) in cursor.fetchall()]
+        cursor.execute("insert into kept values (%s)", [len(rows)])
     connection.close()
     return rows
 
@@ -254,9 +254,9 @@ def test_a_setup_that_was_killed_half_way_is_done_again(tmp_path: Path) -> None:
 def test_a_server_without_a_free_connection_is_stopped_all_the_same(folder: Path) -> None:
     with embedded.postgres(folder) as sockets:
         taken = []
-        with pytest.raises(psycopg2.OperationalError, match="too many clients"):
-            for _ in range(300):
-                taken.append(psycopg2.connect(host=str(sockets), user=embedded.USER, dbname="warehouse"))
+        while (server := embedded._Server(folder)).refusal() is None:
+            taken.append(server._connect())
+        assert len(taken) > 100
     assert not running(folder)
     for connection in taken:
         connection.close()
@@ -268,7 +268,7 @@ def test_nothing_listens_on_tcp(folder: Path) -> None:
         sockets = set()
         for pid in ours:
             with suppress(OSError):
-                sockets |= {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+                sockets |= {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
         lines = [
             line.split()
             for name in ("tcp", "tcp6", "udp", "udp6")

@@ -19,7 +19,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 TEXTS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-ELSEWHERE = {"CAPI_DBT_HOST", "CAPI_DBT_PORT", "CAPI_DBT_USER", "CAPI_DBT_PASSWORD", "CAPI_DBT_DATABASE"}  # profiles.yml
+ELSEWHERE = {
+    "CAPI_DBT_HOST",
+    "CAPI_DBT_PORT",
+    "CAPI_DBT_USER",
+    "CAPI_DBT_PASSWORD",
+    "CAPI_DBT_DATABASE",
+}  # profiles.yml
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -77,9 +77,7 @@ def test_all_wrong_values_are_named_at_once_and_no_password_is(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
-def test_a_postgresql_url_without_a_driver_gets_the_installed_one(
-    monkeypatch: pytest.MonkeyPatch, scheme: str
-) -> None:
+def test_a_postgresql_url_without_a_driver_gets_the_installed_one(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("CAPI_DAGSTER_URL", f"{scheme}://me:p%40ss@host:5433/d?sslmode=require")
     assert settings().dagster_url == "postgresql+psycopg2://me:p%40ss@host:5433/d?sslmode=require"
 

@@ -98,9 +98,7 @@ def test_dagsters_storage_that_cannot_be_used_is_named(
     assert "geheim" not in str(error.value)
 
 
-def test_dagsters_storage_must_not_share_the_ledgers_database(
-    databases: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dagsters_storage_must_not_share_the_ledgers_database(databases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both keep a table `alembic_version`; for a user named as the ledger's schema, they would be one."""
     monkeypatch.setenv("CAPI_DAGSTER_URL", os.environ["CAPI_LEDGER_URL"])
     with pytest.raises(ConfigurationError, match="the same database"), stack.running(destinations=[]):
@@ -108,17 +106,13 @@ def test_dagsters_storage_must_not_share_the_ledgers_database(
 
 
 @pytest.mark.parametrize("own", ["relative", "/nowhere/at/all"])
-def test_a_dagster_home_that_is_no_folder_is_named(
-    databases: Path, monkeypatch: pytest.MonkeyPatch, own: str
-) -> None:
+def test_a_dagster_home_that_is_no_folder_is_named(databases: Path, monkeypatch: pytest.MonkeyPatch, own: str) -> None:
     monkeypatch.setenv("DAGSTER_HOME", own)
     with pytest.raises(ConfigurationError, match="DAGSTER_HOME"), stack.running(destinations=[]):
         pass
 
 
-def test_an_own_dagster_home_is_left_as_it_is(
-    databases: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_own_dagster_home_is_left_as_it_is(databases: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "workspace.yaml").write_text("mine")

@@ -77,7 +77,11 @@ def test_json_may_be_text_and_amounts_may_be_other_numbers(warehouse_url: str) -
     again = read(warehouse_url)
     for name in ("event_id", "value", "currency"):
         assert again[0][name].to_pylist() == as_json[0][name].to_pylist()
-    assert again[0]["emails"].to_pylist() == ['["person0@example.com"]', '["person1@example.com"]', '["person2@example.com"]']
+    assert again[0]["emails"].to_pylist() == [
+        '["person0@example.com"]',
+        '["person1@example.com"]',
+        '["person2@example.com"]',
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, 2 * ROWS + 17])

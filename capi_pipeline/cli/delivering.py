@@ -14,7 +14,7 @@ from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import load
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings
-from capi_pipeline.steps import key_of, parse_hour
+from capi_pipeline.steps import key_of, parse_hour, staging
 
 if TYPE_CHECKING:  # Dagster takes half a second to load: only commands that run something pay for it
     from capi_pipeline.cli.runs import Outcome
@@ -62,8 +62,6 @@ def sync(
 
     Example: capi sync --hour 2026-10-01T14 --destination meta
     """
-    import dagster as dg
-
     now = datetime.now(UTC)
     start = hour_option(hour) or now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     if start + timedelta(hours=1) > now:
@@ -79,9 +77,7 @@ def sync(
         if models and settings.dbt_project:
             outcomes.append(_quietly("building the models", "models", start, json))
         if not outcomes or outcomes[-1].ok:
-            keys = [dg.AssetKey("conversions"), dg.AssetKey("hashed_conversions")]
-            keys += [dg.AssetKey(["destinations", name]) for name in names]
-            outcomes.append(_quietly("extracting, hashing, sending", "deliver", start, json, keys))
+            outcomes.append(_quietly("extracting, hashing, sending", "deliver", start, json, _road(names)))
         finish(settings, [(name, start) for name in names], outcomes, json)
 
 
@@ -91,7 +87,7 @@ def retry(
     rejected: Annotated[bool, typer.Option(help="Also send again what a platform rejected.")] = False,
     json: Json = False,
 ) -> None:
-    """Rerun every failed or unfinished hour: only what is left is sent.
+    """Rerun every failed or unfinished hour: only what is left is sent. An hour that is not staged is extracted first.
 
     Example: capi retry --destination tiktok
     """
@@ -106,12 +102,16 @@ def retry(
         todo = {(row.destination, row.hour) for row in queries.unfinished(ledger)}
         todo |= {(name, start) for name in names for start in failed_hours(name)}
         left = sorted((n, h) for n, h in todo if n in names and only in (None, h))
+        staged = staging(settings)
         outcomes = []
         with progress() as bar:
             task = bar.add_task("rerunning", total=len(left))
             for name, start in left:
                 bar.update(task, description=f"rerunning {name} {key_of(start)}")
-                outcomes.append(run(f"destination_{name}", start))
+                ready = staged.path(start).exists()  # else the hour failed before it was sent, or is purged
+                outcomes.append(
+                    run(f"destination_{name}" if ready else "deliver", start, assets=None if ready else _road([name]))
+                )
                 bar.advance(task)
         if not left and not json:
             out.print("Nothing is left to send.")
@@ -125,7 +125,7 @@ def finish(settings: Settings, hours: list[tuple[str, datetime]], outcomes: list
     failures = [step for outcome in outcomes for step in outcome.failures()]
     if as_json:
         document: dict[str, Any] = {
-            "runs": [outcome.run_id for outcome in outcomes],
+            "runs": [outcome.document() for outcome in outcomes],
             "hours": [row.document() for row in rows],
         }
         dump({**document, "failures": [{"step": step.name, "why": step.words} for step in failures]})
@@ -146,6 +146,13 @@ def summary_table(title: str, rows: list[queries.Summary]) -> Any:
         for r in rows
     ]
     return table(title, columns, body, text=("hour", "withheld"))
+
+
+def _road(names: list[str]) -> list[Any]:
+    """The assets of an hour from the mart to these destinations."""
+    import dagster as dg
+
+    return [dg.AssetKey(path) for path in ("conversions", "hashed_conversions", *(["destinations", n] for n in names))]
 
 
 def _quietly(what: str, job: str, start: datetime, as_json: bool, keys: Any = None) -> Outcome:

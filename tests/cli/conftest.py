@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from capi_pipeline.sandbox import accounts, server
+from tests.cli import command
 from tests.cli.command import Capi
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[subprocess.Popen[str]]:
+    with command.forks() as process:
+        yield process
+
+
 @pytest.fixture
-def capi(tmp_path: Path) -> Capi:
+def capi(tmp_path: Path, forks: subprocess.Popen[str]) -> Capi:
     """`capi` with a home and one document (Meta), and nothing running."""
     document(tmp_path / "destinations")
     environment = {
@@ -23,7 +31,7 @@ def capi(tmp_path: Path) -> Capi:
         "CAPI_PATIENCE": "0",
         "CAPI_STEP_RETRIES": "0",
     }
-    return Capi(tmp_path, environment)
+    return Capi(forks, tmp_path, environment)
 
 
 @pytest.fixture
