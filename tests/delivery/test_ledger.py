@@ -67,21 +67,21 @@ def kill_sessions(ledger: Ledger) -> int:
 # --- migrations -----------------------------------------------------------------------------------------------------
 
 
-def test_tables_are_made_in_an_empty_database_and_left_alone_afterwards(ledger_url: str) -> None:
-    first = Ledger.open(ledger_url)
+def test_tables_are_made_in_an_empty_database_and_left_alone_afterwards(empty_url: str) -> None:
+    first = Ledger.open(empty_url)
     with first.hour(DESTINATION, HOUR, "run") as session:
         session.claim([item("a")])
-    again = Ledger.open(ledger_url)
+    again = Ledger.open(empty_url)
     assert again.counts(DESTINATION, HOUR) == [(State.SENDING, None, None, 1)]
 
 
-def test_processes_that_start_together_migrate_once(ledger_url: str) -> None:
+def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
     with ThreadPoolExecutor(6) as pool:
-        for ledger in pool.map(Ledger.open, [ledger_url] * 6):
+        for ledger in pool.map(Ledger.open, [empty_url] * 6):
             assert ledger.counts(DESTINATION, HOUR) == []
 
 
-def test_the_migrated_tables_are_the_declared_ones(ledger: Ledger) -> None:
+def test_the_migrated_tables_are_the_declared_ones(empty_url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -93,28 +93,28 @@ def test_the_migrated_tables_are_the_declared_ones(ledger: Ledger) -> None:
     def only_capi(name: str | None, kind: str, parents: object) -> bool:
         return name == "capi" if kind == "schema" else True
 
-    with ledger.engine.connect() as connection:
+    with Ledger.open(empty_url).engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"include_schemas": True, "include_name": only_capi, "include_object": of_the_ledger}
         )
         assert compare_metadata(context, metadata) == []
 
 
-def test_a_ledger_of_a_newer_version_is_refused_in_words(ledger: Ledger, ledger_url: str) -> None:
-    with ledger.engine.begin() as connection:
+def test_a_ledger_of_a_newer_version_is_refused_in_words(empty_url: str) -> None:
+    with Ledger.open(empty_url).engine.begin() as connection:
         connection.execute(text("update capi.alembic_version set version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="newer") as caught:
-        Ledger.open(ledger_url)
+        Ledger.open(empty_url)
     assert caught.value.remedy
 
 
-def test_a_user_without_rights_is_told_so(ledger_url: str, postgres_sockets: object) -> None:
-    admin = create_engine(ledger_url)
-    role = make_url(ledger_url).database
+def test_a_user_without_rights_is_told_so(empty_url: str, postgres_sockets: object) -> None:
+    admin = create_engine(empty_url)
+    role = make_url(empty_url).database
     with admin.begin() as connection:
         connection.execute(text(f'create role "{role}" login'))
     try:
-        url = make_url(ledger_url).set(username=role).render_as_string(False)
+        url = make_url(empty_url).set(username=role).render_as_string(False)
         with pytest.raises(ConfigurationError, match="permission denied") as caught:
             Ledger.open(url)
         assert "CAPI_LEDGER_URL" in str(caught.value)
@@ -549,12 +549,11 @@ def test_an_answer_that_comes_after_the_run_was_abandoned_is_recorded_and_takes_
         session.claim([item("b")])
 
 
-def test_a_claim_is_on_disk_even_where_the_server_would_commit_lazily(ledger: Ledger, ledger_url: str) -> None:
-    with ledger.engine.begin() as connection:
+def test_a_claim_is_on_disk_even_where_the_server_would_commit_lazily(empty_url: str) -> None:
+    with Ledger.open(empty_url).engine.begin() as connection:
         name = connection.execute(text("select current_database()")).scalar_one()
         connection.execute(text(f'alter database "{name}" set synchronous_commit = off'))
-    for url, kept in ((ledger_url, "off"), (None, "on")):
-        engine = create_engine(url) if url else Ledger.open(ledger_url).engine
+    for engine, kept in ((create_engine(empty_url), "off"), (Ledger.open(empty_url).engine, "on")):
         with engine.connect() as connection:
             assert connection.execute(text("show synchronous_commit")).scalar_one() == kept
         engine.dispose()
