@@ -49,13 +49,20 @@ class Destination(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         values = {key: value for key, value in self.__dict__.items() if value is not None}
         values.setdefault("name", context.path.name)
-        values["account"] = {k: str(v) if isinstance(v, int | float) else v for k, v in self.account.items()}
+        values["account"] = _as_text(dict(self.account))
         try:
             config = DestinationConfig.model_validate(values)
         except ValidationError as error:
             raise ConfigurationError(f"{context.path}: {problems(error)}.", "Correct this key.") from None
         config.check()
         return destination_defs(config)
+
+
+def _as_text(value: Any) -> Any:
+    """Account and action ids that YAML took for numbers, as text again. (`destinations.load` never takes them for numbers.)"""
+    if isinstance(value, dict):
+        return {key: _as_text(member) for key, member in value.items()}
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def destination_defs(config: DestinationConfig) -> dg.Definitions:
@@ -93,7 +100,6 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
     job = dg.define_asset_job(
         f"destination_{config.name}",
         selection=dg.AssetSelection.assets(key),
-        partitions_def=hourly(),
         description=f"Send one hour to {config.name}: only what has not been accepted yet.",
     )
     return dg.Definitions(assets=[destination], jobs=[job])
@@ -140,7 +146,7 @@ def _deliver(context: dg.AssetExecutionContext, config: DestinationConfig) -> Re
         ledger = Ledger.open(chosen.require("ledger_url"))
         line = Line(config, ledger, chosen, os.environ)
         with _stopping(threading.Event()) as stop:
-            return line.deliver(context.partition_time_window.start, context.run_id, stop)
+            return line.deliver(context.partition_time_window.start, context.run.run_id, stop)
     except CapiError as error:
         raise failure(context, str(error), error) from None
 

@@ -8,7 +8,6 @@ import dagster as dg
 from croniter import croniter
 from sqlalchemy import text
 
-from capi_pipeline.components.hours import hourly
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import ConfigurationError
@@ -58,7 +57,6 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
     hour = dg.define_asset_job(
         HOUR_JOB,
         selection=dg.AssetSelection.groups("conversions", "destinations") | built,
-        partitions_def=hourly(),
         description="Everything for one hour: build the models, extract and hash, deliver to every destination.",
         tags={"dagster/max_runtime": "3300"},
     )
@@ -66,7 +64,6 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
     deliver = dg.define_asset_job(
         "deliver",
         selection=dg.AssetSelection.groups("conversions", "destinations"),
-        partitions_def=hourly(),
         description="Extract, hash and deliver one hour, without building the models again.",
     )
     models = (
@@ -74,7 +71,6 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
             dg.define_asset_job(
                 "models",
                 selection=built,
-                partitions_def=hourly(),
                 description="Build the dbt models of one hour, or of a range of hours in one run.",
             )
         ]
