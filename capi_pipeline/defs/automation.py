@@ -1,6 +1,6 @@
 """When things run: the executor, the job for a whole hour, the hourly schedule, verdicts, and what is left to retry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings, settings
-from capi_pipeline.steps import key_of
+from capi_pipeline.steps import key_of, parse_hour
 
 UnresolvedJob = Any  # what dg.define_asset_job returns; its class is not public
 HOUR_JOB = "hour"
@@ -95,20 +95,18 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
         jobs=list(jobs.values()),
         minimum_interval_seconds=600,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Runs a destination's hour again when the ledger holds conversions that are due for a retry.",
+        description="Runs a destination's hour again while conversions of it are left to send, or in doubt after a crash.",
     )
     def unfinished(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        found = False
-        for name, start, settled in due(Ledger.open(settings().require("ledger_url"))):
-            if name in jobs:
-                found = True
-                yield dg.RunRequest(
-                    run_key=f"{name}@{key_of(start)}@{settled:%Y%m%d%H%M}",
-                    partition_key=key_of(start),
-                    job_name=f"destination_{name}",
-                )
-        if not found:
-            yield dg.SkipReason("Nothing is left to retry.")
+        left = due(Ledger.open(settings().require("ledger_url")), list(jobs), parse_hour(chosen.start))
+        for name, start, last in left:
+            yield dg.RunRequest(
+                run_key=f"{name}@{key_of(start)}@{last:%Y%m%d%H%M%S}",
+                partition_key=key_of(start),
+                job_name=f"destination_{name}",
+            )
+        if not left:
+            yield dg.SkipReason("Nothing is left to send.")
 
     schedules: list[dg.ScheduleDefinition] = [every_hour]
     if verdicts:
@@ -126,13 +124,17 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
 
 
 def due(
-    ledger: Ledger, least: timedelta = timedelta(minutes=15), most: int = 20
+    ledger: Ledger, names: Sequence[str], start: datetime, least: timedelta = timedelta(minutes=15), most: int = 20
 ) -> list[tuple[str, datetime, datetime]]:
-    """(destination, hour, last settled) with conversions to retry, whose last attempt lies `least` back."""
-    query = f"""select destination, hour, max(settled_at) from {SCHEMA}.deliveries where state = 'retry'
-        group by 1, 2 having max(settled_at) < :before and min(coalesce(not_before, settled_at)) <= :now
+    """(destination, hour, last attempt) with conversions that are left to send, or in doubt after a crash, and whose last
+    attempt lies `least` back: the step's own repetitions come first. Hours before `start` have no partition."""
+    query = f"""select destination, hour, max(coalesce(settled_at, claimed_at)) from {SCHEMA}.deliveries
+        where state in ('retry', 'sending') and destination = any(:names) and hour >= :start
+        group by 1, 2 having max(coalesce(settled_at, claimed_at)) < :before
+            and min(coalesce(not_before, settled_at, claimed_at)) <= :now
         order by 2 limit :most"""
     now = datetime.now(UTC)
+    values = {"names": list(names), "start": start, "before": now - least, "now": now, "most": most}
     with ledger.engine.connect() as connection:
-        rows: list[Any] = list(connection.execute(text(query), {"before": now - least, "now": now, "most": most}))
-    return [(name, hour.astimezone(UTC), settled) for name, hour, settled in rows]
+        rows: list[Any] = list(connection.execute(text(query), values))
+    return [(name, hour.astimezone(UTC), last) for name, hour, last in rows]

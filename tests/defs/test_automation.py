@@ -46,17 +46,49 @@ def test_the_hourly_schedule_asks_for_the_last_complete_hour() -> None:
     assert request.partition_key == request.run_key == key_of(at(2, 0))
 
 
-def test_hours_with_conversions_due_for_a_retry_are_found(ledger_url: str) -> None:
+@pytest.fixture
+def left(ledger_url: str) -> Ledger:
+    """One hour each: to retry, accepted, to retry in two hours, in the middle of sending, to retry before the start."""
     ledger = Ledger.open(ledger_url)
-    now = datetime.now(UTC)
-    for number, (state, wait) in enumerate(
-        [(State.RETRY, None), (State.ACCEPTED, None), (State.RETRY, timedelta(hours=2))]
-    ):
+    later = datetime.now(UTC) + timedelta(hours=2)
+    states: list[tuple[State | None, datetime | None]] = [
+        (State.RETRY, None), (State.ACCEPTED, None), (State.RETRY, later), (None, None), (State.RETRY, None),
+    ]  # fmt: skip
+    for number, (state, not_before) in enumerate(states):
         item = Item("purchase", f"e{number}", 0, 0)
-        with ledger.hour("meta", HOUR + timedelta(hours=number), "run") as hour:
+        start = HOUR + timedelta(hours=number if number < 4 else -1)
+        with ledger.hour("meta", start, "run") as hour:
             hour.claim([item])
-            hour.settle([Settlement(item.key, state, not_before=now + wait if wait else None)])
-    assert due(ledger) == []  # a moment ago: the step's own retries come first
-    with ledger.engine.begin() as connection:
+            if state:
+                hour.settle([Settlement(item.key, state, not_before=not_before)])
+    return ledger
+
+
+def test_hours_with_conversions_left_or_in_doubt_are_run_again(left: Ledger) -> None:
+    assert due(left, ["meta"], HOUR) == []  # a moment ago: the step's own repetitions come first
+    with left.engine.begin() as connection:
         connection.execute(text("update capi.deliveries set settled_at = settled_at - interval '20 minutes'"))
-    assert [(name, hour) for name, hour, _ in due(ledger)] == [("meta", HOUR)]
+        connection.execute(text("update capi.deliveries set claimed_at = claimed_at - interval '20 minutes'"))
+    assert [(name, hour) for name, hour, _ in due(left, ["meta"], HOUR)] == [
+        ("meta", HOUR),
+        ("meta", HOUR + timedelta(hours=3)),
+    ]
+    assert due(left, ["another"], HOUR) == []
+
+
+def test_the_sensor_asks_for_each_such_hour_once(
+    left: Ledger, monkeypatch: pytest.MonkeyPatch, ledger_url: str
+) -> None:
+    from capi_pipeline.definitions import defs
+
+    with left.engine.begin() as connection:
+        connection.execute(text("update capi.deliveries set settled_at = settled_at - interval '20 minutes'"))
+    monkeypatch.setenv("CAPI_LEDGER_URL", ledger_url)
+    repository = defs().get_repository_def()
+    context = dg.build_sensor_context(repository_def=repository)
+    requests = repository.get_sensor_def("unfinished_hours").evaluate_tick(context).run_requests or []
+    assert {(r.job_name, r.partition_key) for r in requests} == {
+        ("destination_meta", key_of(HOUR)),
+        ("destination_meta", key_of(HOUR - timedelta(hours=1))),
+    }
+    assert len({r.run_key for r in requests}) == 2
