@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
-from capi_pipeline import embedded, stack
+from capi_pipeline import stack
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.sandbox import accounts, server
@@ -55,7 +56,9 @@ def test_the_embedded_databases_are_there_while_it_runs_and_the_environment_is_p
     with stack.running(destinations=[]) as chosen:
         assert chosen.home == home
         for name, database in stack.DATABASES.items():
-            assert embedded.url(home / "postgres" / f"data{embedded.MAJOR}", database) == os.environ[name]
+            engine = create_engine(os.environ[name], poolclass=NullPool)
+            with engine.connect() as connection:
+                assert connection.scalar(text("select current_database()")) == database
         assert Path(os.environ["DAGSTER_HOME"], "dagster.yaml").read_text().startswith("# Dagster's instance")
     assert dict(os.environ) == before
 

@@ -260,7 +260,7 @@ def test_a_table_that_may_not_be_read(warehouse_url: str) -> None:
 def test_a_connection_that_is_cut_in_the_middle_fails_the_hour(warehouse_url: str, postgres_sockets: Path) -> None:
     table.create(warehouse_url, [row(0, user_agent="x" * 900)])
     table.sql(warehouse_url, f"""insert into {TABLE} select (jsonb_populate_record(c, jsonb_build_object('event_id',
-        'n' || n))).* from {TABLE} c, generate_series(1, 60000) n""")  # fmt: skip
+        'n' || n))).* from {TABLE} c, generate_series(1, 25000) n""")  # fmt: skip
     stream = Warehouse(warehouse_url, TABLE).hour(WINDOW)
     assert next(stream).num_rows == ROWS
     name = warehouse_url.split("/")[-1].split("?")[0]
