@@ -187,6 +187,9 @@ class _Server:
         while not self._gone(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.leave()
+        if self.sockets != self.data:
+            with suppress(OSError):
+                self.sockets.rmdir()
 
     def _gone(self, pid: int) -> bool:
         if self.process:
