@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from built_warehouse import Dbt, Warehouse
+from built_warehouse import PROJECT, Dbt, Warehouse
 
 from capi_pipeline.conversions.contract import COLUMNS, Kind
 from capi_pipeline.demo.indexes import INDEXES
+from capi_pipeline.demo.rows import RAW
 
 EIGHT, NINE, TEN, ELEVEN, TWELVE, THIRTEEN, FOURTEEN, FIFTEEN, SIXTEEN, SEVENTEEN, EIGHTEEN = (
     f"2026-03-01T{hour:02}:00:00Z" for hour in range(8, 19)
@@ -93,30 +95,73 @@ def test_an_hour_built_again_is_the_same_and_touches_no_other(warehouse: Warehou
     assert size[0][0]
 
 
-def test_the_first_landing_of_a_conversion_wins(warehouse: Warehouse) -> None:
+def test_an_hour_is_looked_up_by_the_indexes_of_the_project(warehouse: Warehouse) -> None:
+    """The demo shop's indexes are those of `index_raw_tables`, and with them no part of an hour's build reads a whole table."""
+    made = "select indexname::text, indexdef from pg_indexes where schemaname = 'raw' order by 1"
+    for table, indexes in INDEXES.items():
+        for name, on in indexes.items():
+            warehouse.run(f"create index capi_{table}_by_{name} on raw.{table} {on}")
+    of_the_demo = warehouse.rows(made)
+    warehouse.run("; ".join(f"drop index raw.{name}" for name, _ in of_the_demo))
+    done = warehouse.dbt("run-operation", "index_raw_tables")
+    assert done.returncode == 0, done.stdout
+    assert warehouse.rows(made) == of_the_demo
+
+    hours = (warehouse.dbt.folder / "target/compiled/capi_warehouse/models/marts/conversions.sql").read_text()
+    with warehouse.engine.connect() as connection:  # rolled back
+        connection.exec_driver_sql(YEARS_OF_HISTORY)
+        connection.exec_driver_sql("set local random_page_cost = 1.1; set local enable_mergejoin = off")
+        plan = connection.exec_driver_sql(f"explain (format json) {hours}").scalar()
+    scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") in INDEXES]
+    assert {node["Relation Name"] for node in scans} == set(INDEXES)
+    whole = [node for node in scans if "Index Cond" not in node and node["Node Type"] != "Bitmap Heap Scan"]
+    assert [(node["Node Type"], node["Relation Name"], node["Alias"]) for node in whole] == []
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def test_rows_that_land_late_twice_or_incomplete_lose_and_move_nothing(warehouse: Warehouse) -> None:
     before = warehouse.digest()
+    columns = "order_id, channel, status, total, currency, created_at, _loaded_at"
     warehouse.run(
         f"""
         -- an order and a pixel event again, a copy of the order within one load, and a new order twice in one load
         insert into raw.orders select * from raw.orders where order_id = 'o7';
-        insert into raw.orders (order_id, channel, status, total, currency, created_at, _loaded_at)
+        insert into raw.orders ({columns})
         select order_id, channel, 'placed', 1, 'USD', created_at, '{THIRTEEN}' from raw.orders where order_id = 'o8';
-        insert into raw.orders (order_id, channel, status, total, currency, created_at, _loaded_at)
+        insert into raw.orders ({columns})
         select 'late', 'web', 'paid', 5, 'USD', '2026-02-01T00:00:00Z', '{THIRTEEN}' from generate_series(1, 2);
         insert into raw.web_events (event_id, event_name, anonymous_id, occurred_at, _loaded_at)
         select event_id, event_name, anonymous_id, occurred_at, '{THIRTEEN}' from raw.web_events where event_id = 'w4-2';
-        -- the pixel tells of an order of an hour long built
-        insert into raw.web_events (event_id, event_name, properties, occurred_at, _loaded_at)
-        values ('too-late', 'purchase', '{{"order_id": "o2"}}', '2026-03-01T08:02:00Z', '{THIRTEEN}');
+        -- an order that an hour later is complete, and two orders of a tag that always sends the same id
+        insert into raw.orders ({columns}) values
+            ('patchy', 'web', 'paid', 7, 'USD', null, '{THIRTEEN}'),
+            ('patchy', 'web', 'paid', 7, 'USD', '{THIRTEEN}', '{FOURTEEN}'),
+            ('fixed-1', 'web', 'paid', 8, 'USD', '{THIRTEEN}', '{THIRTEEN}'),
+            ('fixed-2', 'web', 'paid', 9, 'USD', '{FOURTEEN}', '{FOURTEEN}');
+        insert into raw.web_events (event_id, event_name, properties, occurred_at, _loaded_at) values
+            ('fixed', 'purchase', '{{"order_id": "fixed-1"}}', '{THIRTEEN}', '{THIRTEEN}'),
+            ('fixed', 'purchase', '{{"order_id": "fixed-2"}}', '{FOURTEEN}', '{FOURTEEN}'),
+            -- the pixel tells of an order of an hour long built
+            ('too-late', 'purchase', '{{"order_id": "o2"}}', '2026-03-01T08:02:00Z', '{THIRTEEN}');
         """
     )
     warehouse.dbt.build_hours(THIRTEEN, FOURTEEN)
-    landed = f"select event_id, event_time < recorded_at from marts.conversions where {hour(THIRTEEN, FOURTEEN)}"
-    assert warehouse.rows(landed) == [("order-late", True)]
-    assert warehouse.digest(f"not ({hour(THIRTEEN, FOURTEEN)})") == before
+    warehouse.dbt.build_hours(FOURTEEN, FIFTEEN)
+    told = (
+        f"select event_id, event_time < recorded_at from marts.conversions where recorded_at >= '{THIRTEEN}' order by 1"
+    )
+    first = [("fixed", False), ("order-fixed-2", False), ("order-late", True), ("order-patchy", True)]
+    assert warehouse.rows(told) == first
+    assert warehouse.digest(f"recorded_at < '{THIRTEEN}'") == before
 
-    warehouse.dbt.build_hours(EIGHT, NINE)
-    assert warehouse.digest(f"not ({hour(THIRTEEN, FOURTEEN)})") == before
+    after = warehouse.digest()
+    warehouse.dbt.build_hours(EIGHT, FOURTEEN)
+    assert warehouse.digest() == after
 
 
 def test_without_hours_the_build_goes_on_from_the_newest(warehouse: Warehouse) -> None:
@@ -147,8 +192,10 @@ def test_a_model_that_breaks_the_contract_is_refused(
 ) -> None:
     before = warehouse.digest()
     project = changed_project("models/marts/conversions.sql", "events.coupon,", "42 as coupon,")
-    hours = f'{{start: "{NINE}", end: "{TEN}"}}'
-    done = warehouse.dbt("run", "--select", "conversions", "--vars", hours, project=project)
+    dbt = Dbt(warehouse.dbt.environment, project.parent)
+    done = dbt(
+        "run", "--select", "conversions", project=project, environment={"CAPI_DBT_START": NINE, "CAPI_DBT_END": TEN}
+    )
     assert done.returncode == 1
     assert "This model has an enforced contract that failed." in done.stdout
     assert "coupon" in done.stdout
@@ -157,68 +204,39 @@ def test_a_model_that_breaks_the_contract_is_refused(
 
 def test_a_full_refresh_of_some_hours_is_refused(warehouse: Warehouse) -> None:
     before = warehouse.digest()
-    done = warehouse.dbt("run", "--select", "conversions", "--full-refresh", "--vars", f'{{start: "{NINE}"}}')
+    done = warehouse.dbt("run", "--select", "conversions", "--full-refresh", environment={"CAPI_DBT_START": NINE})
     assert done.returncode != 0
     assert "leave out start and end" in done.stdout
     assert warehouse.digest() == before
 
 
-def test_rows_that_come_late_or_incomplete_lose_and_move_nothing(warehouse: Warehouse) -> None:
-    """An order that lands incomplete is told once it is complete; a tag with a fixed id loses no order; both hours rebuilt."""
-    columns = "order_id, channel, status, total, currency, created_at, _loaded_at"
+def test_a_row_that_became_visible_after_its_hour_was_built_is_reported(warehouse: Warehouse) -> None:
     warehouse.run(
         f"""
-        insert into raw.orders ({columns}) values
-            ('patchy', 'web', 'paid', 7, 'USD', null, '{FIFTEEN}'),
-            ('patchy', 'web', 'paid', 7, 'USD', '{FIFTEEN}', '{SIXTEEN}'),
-            ('fixed-1', 'web', 'paid', 8, 'USD', '{FIFTEEN}', '{FIFTEEN}'),
-            ('fixed-2', 'web', 'paid', 9, 'USD', '{SIXTEEN}', '{SIXTEEN}');
-        insert into raw.web_events (event_id, event_name, properties, occurred_at, _loaded_at) values
-            ('fixed', 'purchase', '{{"order_id": "fixed-1"}}', '{FIFTEEN}', '{FIFTEEN}'),
-            ('fixed', 'purchase', '{{"order_id": "fixed-2"}}', '{SIXTEEN}', '{SIXTEEN}');
+        insert into raw.orders (order_id, channel, status, total, currency, created_at, _loaded_at)
+        values ('behind', 'web', 'paid', 5, 'USD', '{TEN}', '{TEN}')
         """
     )
-    told = (
-        "select transaction_id, event_id, recorded_at from marts.conversions "
-        f"where recorded_at >= '{FIFTEEN}' order by transaction_id"
-    )
-    for hours in ((FIFTEEN, SIXTEEN), (SIXTEEN, SEVENTEEN), (FIFTEEN, SIXTEEN)):
-        warehouse.dbt.build_hours(*hours)
-    assert [row[:2] for row in warehouse.rows(told)] == [
-        ("fixed-1", "fixed"),
-        ("fixed-2", "order-fixed-2"),
-        ("patchy", "order-patchy"),
-    ]
+    hours = {"CAPI_DBT_START": SIXTEEN, "CAPI_DBT_END": SEVENTEEN}
+    done = warehouse.dbt("test", "--select", "nothing_landed_behind_its_hour", environment=hours)
+    assert done.returncode == 1
+    assert "Got 1 result" in done.stdout
+    warehouse.run("delete from raw.orders where order_id = 'behind'")
 
 
-def test_an_hour_is_looked_up_by_the_indexes_of_the_project(warehouse: Warehouse) -> None:
-    """The demo shop's indexes are those of `index_raw_tables`, and with them no part of an hour's build reads a whole table."""
-    made = "select indexname::text, indexdef from pg_indexes where schemaname = 'raw' order by 1"
-    for table, indexes in INDEXES.items():
-        for name, on in indexes.items():
-            warehouse.run(f"create index capi_{table}_by_{name} on raw.{table} {on}")
-    of_the_demo = warehouse.rows(made)
-    warehouse.run("; ".join(f"drop index raw.{name}" for name, _ in of_the_demo))
-    done = warehouse.dbt("run-operation", "index_raw_tables")
+def test_every_column_of_every_table_is_described(warehouse: Warehouse) -> None:
+    done = warehouse.dbt("docs", "generate")
     assert done.returncode == 0, done.stdout
-    assert warehouse.rows(made) == of_the_demo
-
-    warehouse.dbt.build_hours(NINE, TEN)
-    hours = (warehouse.dbt.folder / "target/compiled/capi_warehouse/models/marts/conversions.sql").read_text()
-    with warehouse.engine.connect() as connection:  # rolled back
-        connection.exec_driver_sql(YEARS_OF_HISTORY)
-        connection.exec_driver_sql("set local random_page_cost = 1.1; set local enable_mergejoin = off")
-        plan = connection.exec_driver_sql(f"explain (format json) {hours}").scalar()
-    scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") in INDEXES]
-    assert {node["Relation Name"] for node in scans} == set(INDEXES)
-    whole = [node for node in scans if "Index Cond" not in node and node["Node Type"] != "Bitmap Heap Scan"]
-    assert [(node["Node Type"], node["Relation Name"], node["Alias"]) for node in whole] == []
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
+    target = warehouse.dbt.folder / "target"
+    catalog, manifest = (json.loads((target / f"{name}.json").read_text()) for name in ("catalog", "manifest"))
+    found = 0
+    for kind in ("nodes", "sources"):
+        for name, table in catalog[kind].items():
+            assert manifest[kind][name]["description"], name
+            said = {key for key, column in manifest[kind][name]["columns"].items() if column["description"]}
+            assert said == set(table["columns"]), name
+            found += 1
+    assert found == len(list((PROJECT / "models").rglob("*.sql"))) + len(RAW)
 
 
 def test_a_broken_json_text_spoils_its_row_and_not_the_hour(warehouse: Warehouse) -> None:
