@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -137,29 +134,17 @@ def sandbox_process(chosen: Settings) -> Iterator[str]:
         yield address
         return
     require_free(chosen.sandbox_port, "set CAPI_SANDBOX_PORT and the same port in the destinations' base_url")
-    log = chosen.home.resolve() / "sandbox.log"
-    command = [sys.executable, "-m", "capi_pipeline.sandbox", "--port", str(chosen.sandbox_port), "--with-parent"]
-    command += ["--database", str(chosen.home.resolve() / "sandbox.db")]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while not _is_sandbox(address):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ConfigurationError(
-                    f"The sandbox did not start; its words are in {log}.", "Read them, then try again."
-                )
-            time.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
+    from capi_pipeline.sandbox.server import running as sandbox_running
+
+    home = chosen.home.resolve()
+    with (home / "sandbox.log").open("ab") as log, ExitStack() as started:
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            started.enter_context(sandbox_running(home / "sandbox.db", chosen.sandbox_port, log))
+        except (RuntimeError, TimeoutError):
+            raise ConfigurationError(
+                f"The sandbox did not start; its words are in {log.name}.", "Read them, then try again."
+            ) from None
+        yield address
 
 
 def require_free(port: int, otherwise: str, host: str = "127.0.0.1") -> None:

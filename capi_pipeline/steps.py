@@ -159,8 +159,11 @@ class Line:
             return False, f"{self.platform.title} does not answer: {error}. Check base_url and the network."
         if response.status < 400:
             return True, "the platform takes the token"
-        ours = response.status not in (401, 403) and response.status < 500
-        remedy = "Correct the `account` of this destination" if ours else f"Renew {self.tokens.keys()}"
+        remedy = "Correct the `account` of this destination"
+        if response.status >= 500:
+            remedy = "The platform has trouble: try again later"
+        elif response.status in (401, 403):
+            remedy = f"Renew {self.tokens.keys()}"
         return False, f"HTTP {response.status}: {self.redact(self._words(response))}. {remedy}."
 
     def _words(self, response: Response) -> str:

@@ -47,9 +47,7 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
         for name, hour, _ in broken:
             _add(seconds, run(f"destination_{name}", hour))
             bar.advance(task)
-        task = bar.add_task("asking for verdicts", total=1)
-        run("ask_verdicts", config={"ops": {"verdicts": {"config": {"everything": True}}}})
-        bar.advance(task)
+        _verdicts(bar, ledger, seconds)
     rows = {row.destination: row for row in queries.summaries(ledger, hours[0])}
     counts = requests.get(f"{sandbox}/_sandbox/counts", timeout=30).json()
     report = [_row(config, rows, counts, seconds, ledger, hours[0]) for config in destinations]
@@ -150,6 +148,21 @@ def _deliver(
             broken.append((name, hour, step.words))
         bar.advance(task)
     return broken
+
+
+def _verdicts(bar: Any, ledger: Ledger, seconds: dict[str, float]) -> None:
+    """Ask what became of queued conversions; refunds of them had to wait for that, and are sent now."""
+    everything = {"ops": {"verdicts": {"config": {"everything": True}}}}
+    task = bar.add_task("asking for verdicts", total=1)
+    run("ask_verdicts", config=everything)
+    bar.advance(task)
+    if waiting := queries.unfinished(ledger):
+        task = bar.add_task("refunds that waited for verdicts", total=len(waiting) + 1)
+        for row in waiting:
+            _add(seconds, run(f"destination_{row.destination}", row.hour))
+            bar.advance(task)
+        run("ask_verdicts", config=everything)
+        bar.advance(task)
 
 
 def _add(seconds: dict[str, float], outcome: Outcome) -> None:

@@ -79,8 +79,9 @@ class Column:
 
 
 CONSENT = ("granted", "denied")
+IDENTIFIER = r"^[^\x00-\x1f\x7f]{1,512}$"  # what a key of the ledger can hold
 COLUMNS = (
-    Column("event_id", required=True),
+    Column("event_id", required=True, pattern=IDENTIFIER),
     Column("event_name", required=True, allowed=EVENT_NAMES),
     Column("custom_event_name"),
     Column("event_time", Kind.TIME, required=True),
@@ -97,7 +98,7 @@ COLUMNS = (
     Column("contents", Kind.ARRAY),
     Column("search_term"),
     Column("customer_type", allowed=("new", "returning")),
-    Column("original_event_id"),
+    Column("original_event_id", pattern=IDENTIFIER),
     Column("original_event_time", Kind.TIME),
     Column("remaining_value", Kind.AMOUNT),
     Column("properties", Kind.OBJECT),

@@ -129,7 +129,8 @@ def due(
     """(destination, hour, last attempt) with conversions that are left to send, or in doubt after a crash, and whose last
     attempt lies `least` back: the step's own repetitions come first. Hours before `start` have no partition."""
     query = f"""select destination, hour, max(coalesce(settled_at, claimed_at)) from {SCHEMA}.deliveries
-        where state in ('retry', 'sending') and destination = any(:names) and hour >= :start
+        where (state in ('retry', 'sending') or (state = 'pending' and trace_id is null))
+            and destination = any(:names) and hour >= :start
         group by 1, 2 having max(coalesce(settled_at, claimed_at)) < :before
             and min(coalesce(not_before, settled_at, claimed_at)) <= :now
         order by 2 limit :most"""

@@ -220,7 +220,8 @@ class Attempts:
             narrow = outcome.state is State.RETRY and code == NARROW
             settlements.append(
                 Settlement(
-                    item.key, outcome.state, code=code or None, message=words or None, trace_id=trace_id or None,
+                    item.key, outcome.state, code if outcome.state is State.WITHHELD else None, code=code or None,
+                    message=words or None, trace_id=trace_id or None,
                     position=position, unknown=unknown and outcome.state is State.RETRY,
                     not_before=self.now() + outcome.wait if outcome.wait else None,
                     at_most=max(1, len(members) // 2) if narrow else None,

@@ -52,15 +52,19 @@ def _prepare(connection: Any, _: object) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables to HEAD. Raises ConfigurationError when the database does not answer or is of a newer version."""
+    """Bring the tables to HEAD. Raises DeliveryError when the database does not answer (it may be starting again),
+    ConfigurationError when it refuses us or is of a newer version."""
     try:
         _migrate(engine)
     except DBAPIError as error:
         words = (str(error.orig).strip().splitlines() or [type(error).__name__])[0]
-        what = "does not answer" if isinstance(error, OperationalError) else "cannot be used"
+        what = f"The ledger's database ({engine.url.render_as_string(True)})"
+        if isinstance(error, OperationalError):
+            raise DeliveryError(
+                f"{what} does not answer: {words}", "Start it, or correct CAPI_LEDGER_URL. Nothing was sent."
+            ) from None
         raise ConfigurationError(
-            f"The ledger's database ({engine.url.render_as_string(True)}) {what}: {words}",
-            "Start it, or correct CAPI_LEDGER_URL and its user's rights. Nothing was sent.",
+            f"{what} cannot be used: {words}", "Correct CAPI_LEDGER_URL or its user's rights. Nothing was sent."
         ) from None
 
 

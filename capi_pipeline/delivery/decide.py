@@ -38,7 +38,7 @@ def decide(
         return Step.SEND, None
     if row.hour != hour:
         return Step.FOREIGN, None
-    if row.state in (State.ACCEPTED, State.PENDING, State.HELD):
+    if row.state in (State.ACCEPTED, State.HELD) or (row.state is State.PENDING and not row.waits):
         return Step.DONE, None
     if row.unknown_since is not None:
         reason = hold_reason(row.unknown_since, deduplication, policy, now)

@@ -227,8 +227,9 @@ class _Run:
                     match blocked.get(item.key):
                         case Reason() as reason:
                             raise Withhold(reason)
-                        case State():
-                            kept.append((item, (State.RETRY, "", "waits for the conversion that it adjusts")))
+                        case State() as state:  # queued by the platform: so is this; anything else: left to send
+                            mine = State.PENDING if state is State.PENDING else State.RETRY
+                            kept.append((item, (mine, "", "waits for the conversion that it adjusts")))
                             continue
                     payload = self.platform.prepare(c, now)
                     group = self.platform.group(c)
@@ -255,7 +256,9 @@ class _Run:
                 else:
                     ready.append((item, Group(group, row.at_most if row else None), payload))
         if kept:
-            self.ledger.keep([item for item, _ in kept], [state for _, state in kept])
+            asks = self.platform.verdicts
+            look_at = now + asks.first if asks else None
+            self.ledger.keep([item for item, _ in kept], [state for _, state in kept], look_at=look_at)
         if late:
             self.defer(late)
         yield from ready
@@ -293,9 +296,9 @@ class _Run:
             id_ = str(c.original_event_id)
             original = originals.get(_original(c))
             latest = max(self.latest.get(id_, 0), round(gone[id_].timestamp() * 1e6) if id_ in gone else 0)
-            if original is not None and original.state in (State.SENDING, State.RETRY, State.HELD):
+            if original is not None and original.state in (State.SENDING, State.PENDING, State.RETRY, State.HELD):
                 out[(c.event_name, c.event_id)] = original.state
-            elif original is None or original.state not in (State.ACCEPTED, State.PENDING):
+            elif original is None or original.state is not State.ACCEPTED:
                 out[(c.event_name, c.event_id)] = Reason.ORIGINAL_NOT_SENT
             elif c.event_time < latest:
                 out[(c.event_name, c.event_id)] = Reason.SUPERSEDED

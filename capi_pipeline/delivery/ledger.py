@@ -47,6 +47,7 @@ class Row:
     unknown_since: datetime | None
     not_before: datetime | None
     at_most: int | None
+    waits: bool = False  # pending, but not sent: the conversion that it adjusts has no verdict yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str) -> Ledger:
-        """Connect and migrate. Raises ConfigurationError when the database is unreachable or not PostgreSQL."""
+        """Connect and migrate. Raises ConfigurationError when it is not usable, DeliveryError when it does not answer."""
         engine = opened(url)
         migrate(engine)
         return cls(engine)
@@ -181,21 +182,18 @@ class HourLedger:
         """What is known of these events, whichever hour owns them."""
         query = f"""select d.* from unnest(cast(:names as text[]), cast(:ids as text[])) k(event_name, event_id)
             cross join lateral (  -- `limit`: one probe of the key per event, never a join that reads the whole ledger
-                select d.event_name, d.event_id, d.hour, d.state, d.payload_digest, {_DOUBT}, d.not_before, d.at_most
+                select d.event_name, d.event_id, d.hour, d.state, d.payload_digest, {_DOUBT}, d.not_before, d.at_most,
+                    {_WAITS}
                 from {SCHEMA}.deliveries d where d.destination = :destination
                     and d.event_name = k.event_name and d.event_id = k.event_id limit 1) d"""
         rows = self._run(query, _columns(keys, "names", "ids"))
         return {(name, id_): Row(hour, State(state), *rest) for name, id_, hour, state, *rest in rows}
 
-    def originals(self, keys: Sequence[Key]) -> dict[Key, State]:
-        """The states of the conversions that adjustments refer to, at this destination."""
-        return {key: row.state for key, row in self.states(keys).items()}
-
     def later_adjustments(self, original_ids: Sequence[str]) -> dict[str, datetime]:
         """Per original: the event time of the latest adjustment that the platform has, or may have."""
-        query = f"""select original_event_id, max(event_time) from {SCHEMA}.deliveries
+        query = f"""select original_event_id, max(event_time) from {SCHEMA}.deliveries d
             where destination = :destination and original_event_id = any(:ids)
-              and (state in ('accepted', 'pending', 'sending') or unknown_since is not null) group by 1"""
+              and (state in ('accepted', 'pending', 'sending') and not {_WAITS} or unknown_since is not null) group by 1"""
         return dict(self._run(query, {"ids": list(original_ids)}))
 
     def claim(self, items: Sequence[Item]) -> set[Key]:
@@ -261,28 +259,35 @@ class HourLedger:
         self.settle([Settlement(item.key, State.RETRY, message=words) for item in items])
 
     def keep(
-        self, items: Sequence[Item], states: Sequence[tuple[State, str, str]], not_before: datetime | None = None
+        self,
+        items: Sequence[Item],
+        states: Sequence[tuple[State, str, str]],
+        not_before: datetime | None = None,
+        look_at: datetime | None = None,
     ) -> None:
-        """Record events that are not being sent: withheld, held, or left for a rerun; (state, reason, words) each.
-
-        An event that may already be at the platform keeps its `unknown_since`. `not_before`: of those left for a rerun."""
+        """Record events that are not being sent: withheld, held, left for a rerun, or pending because what they adjust is;
+        (state, reason, words) each. An event that may already be at the platform keeps its `unknown_since`.
+        `not_before`: of those left for a rerun; `look_at`: when to look again at those that are pending."""
         query = f"""insert into {SCHEMA}.deliveries as d (destination, event_name, event_id, hour, state, reason, message,
                 event_time, recorded_at, original_event_id, unknown_since, not_before, settled_at, run_id)
             select :destination, n, i, :hour, s, nullif(w, ''), nullif(m, ''), {_TIME.format("e")}, {_TIME.format("r")}, o,
-                u, case when s = 'retry' then cast(:not_before as timestamptz) end, clock_timestamp(), :run
+                u, case s when 'retry' then cast(:not_before as timestamptz)
+                    when 'pending' then cast(:look_at as timestamptz) end, clock_timestamp(), :run
             from unnest(cast(:names as text[]), cast(:ids as text[]), cast(:event_times as bigint[]),
                 cast(:recorded as bigint[]), cast(:originals as text[]), cast(:states as text[]), cast(:reasons as text[]),
                 cast(:messages as text[]), cast(:unknown as timestamptz[])) as k(n, i, e, r, o, s, w, m, u)
             order by n, i
             on conflict (destination, event_name, event_id) do update set state = excluded.state, reason = excluded.reason,
                 message = excluded.message, code = null, settled_at = excluded.settled_at, run_id = excluded.run_id,
-                unknown_since = excluded.unknown_since, not_before = excluded.not_before, claim = null
+                unknown_since = excluded.unknown_since, not_before = excluded.not_before, claim = null,
+                trace_id = null, position = null
             where {_UNCHANGED}"""
         values = self._items(items) | {
             "states": [state.value for state, _, _ in states],
             "reasons": [reason for _, reason, _ in states],
             "messages": [message for _, _, message in states],
             "not_before": not_before,
+            "look_at": look_at,
         }
         self._run(query, values, locked=True)
 
@@ -331,9 +336,11 @@ class HourLedger:
 
 _TIME = "to_timestamp({0} / 1000000.0)"
 # Since when an event may be at the platform: what a crash left behind may have arrived.
+# An adjustment of a conversion that the platform has queued: nothing of it was sent.
+_WAITS = "(d.state = 'pending' and d.trace_id is null)"
 _DOUBT = "case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed_at) else d.unknown_since end"
 # A row is taken only as it was when it was decided on: after a lost connection another run can have been here.
-_UNCHANGED = f"""d.hour = excluded.hour and d.state not in ('accepted', 'pending', 'held')
+_UNCHANGED = f"""d.hour = excluded.hour and (d.state not in ('accepted', 'pending', 'held') or {_WAITS})
                 and {_DOUBT} is not distinct from excluded.unknown_since"""
 
 

@@ -77,9 +77,11 @@ def summaries(ledger: Ledger, since: datetime | None = None) -> list[Summary]:
 
 
 def unfinished(ledger: Ledger) -> list[Open]:
-    """Hours with events to retry, or left in the middle by a crash, and the commonest words about them."""
+    """Hours with events to retry, left in the middle by a crash, or waiting for what they adjust, and the commonest words
+    about them."""
     query = f"""select destination, hour, count(*), coalesce(mode() within group (order by message), '')
-        from {SCHEMA}.deliveries where state in ('retry', 'sending') group by 1, 2 order by 2, 1"""
+        from {SCHEMA}.deliveries where state in ('retry', 'sending') or (state = 'pending' and trace_id is null)
+        group by 1, 2 order by 2, 1"""
     return [Open(name, hour.astimezone(UTC), count, words) for name, hour, count, words in ledger.query(query)]
 
 

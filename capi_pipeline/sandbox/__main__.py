@@ -13,9 +13,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--host", default=HOST)
     parser.add_argument("--database", type=Path, help="SQLite file that keeps what was received; default: in memory")
-    parser.add_argument("--with-parent", action="store_true", help="stop when the parent process is gone")
+    parser.add_argument("--parent", type=int, help="process id of the parent: stop when it is gone")
     arguments = parser.parse_args()
-    serve(arguments.port, arguments.database, arguments.host, arguments.with_parent)
+    serve(arguments.port, arguments.database, arguments.host, arguments.parent)
 
 
 if __name__ == "__main__":

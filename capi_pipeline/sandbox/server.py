@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -50,11 +50,11 @@ def _server(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
     )  # fmt: skip
 
 
-def serve(port: int, database: Path | None, host: str = HOST, with_parent: bool = False) -> None:
-    """Serves until it is stopped; with `with_parent`, also until the parent process is gone."""
+def serve(port: int, database: Path | None, host: str = HOST, parent: int | None = None) -> None:
+    """Serves until it is stopped; with `parent` (a process id), also until that is no longer the parent process."""
     server = _server(create_app(database), host, port)
-    if with_parent:
-        threading.Thread(target=_stop_without, args=(os.getppid(), server), daemon=True).start()
+    if parent:
+        threading.Thread(target=_stop_without, args=(parent, server), daemon=True).start()
     server.run()
 
 
@@ -85,13 +85,15 @@ def _process_at(port: int) -> int | None:
 
 
 @contextmanager
-def running(database: Path | None = None, port: int = 0) -> Iterator[str]:
-    """The sandbox as a process of its own; gives its base URL. The process ends with the block, or with its parent."""
+def running(database: Path | None = None, port: int = 0, log: IO[bytes] | None = None) -> Iterator[str]:
+    """The sandbox as a process of its own; gives its base URL. The process ends with the block, or with its parent.
+    Raises RuntimeError or TimeoutError when it does not start; its words go to `log`."""
     port = port or free_port()
-    command = [sys.executable, "-m", "capi_pipeline.sandbox", "--port", str(port), "--with-parent"]
+    command = [sys.executable, "-m", "capi_pipeline.sandbox", "--port", str(port), "--parent", str(os.getpid())]
     if database is not None:
         command += ["--database", str(database)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+    # A session of its own: Ctrl-C belongs to the parent, which then ends the sandbox in order.
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True) as process:
         try:
             deadline = time.monotonic() + START_SECONDS
             while _process_at(port) != process.pid:

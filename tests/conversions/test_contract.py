@@ -65,6 +65,13 @@ def test_a_currency_is_three_capital_letters(wrong: str) -> None:
     assert "it matches ^[A-Z]{3}$, or is null" in broken(value=Decimal("1.00"), currency=wrong)
 
 
+@pytest.mark.parametrize("column", ["event_id", "original_event_id"])
+@pytest.mark.parametrize("wrong", ["x" * 513, "a\nb", "\x00"])
+def test_an_event_id_fits_into_the_ledgers_key(column: str, wrong: str) -> None:
+    assert f"Column `{column}`" in broken(**{**REFUND, column: wrong})
+    check(batch(row(**{**REFUND, column: "ü" * 512})), WINDOW)
+
+
 @pytest.mark.parametrize("column", ["country", "privacy_country"])
 @pytest.mark.parametrize("wrong", ["us", "USA", "", "UK", "EU", "ZZ", "Germany", "DE "])
 def test_a_country_is_an_iso_code(column: str, wrong: str) -> None:

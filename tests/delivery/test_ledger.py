@@ -135,7 +135,8 @@ def test_a_user_without_rights_is_told_so(empty_url: str, postgres_sockets: obje
     ],
 )
 def test_an_unusable_url_is_explained_without_its_password(url: str, words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words) as caught:
+    kind = DeliveryError if words == "does not answer" else ConfigurationError  # it may be starting again
+    with pytest.raises(kind, match=words) as caught:
         Ledger.open(url)
     assert "CAPI_LEDGER_URL" in str(caught.value)
     assert "hidden" not in str(caught.value)

@@ -15,7 +15,20 @@ from capi_pipeline.delivery.verdicts import ENOUGH, VerdictDesk, next_wait
 from capi_pipeline.errors import AuthenticationError, DeliveryError
 from capi_pipeline.platforms.base import State, hours, minutes
 
-from .support import DESTINATION, HOUR, KEY, Bench, Queueing, Server, answer, purchases, settled
+from .support import (
+    DESTINATION,
+    HOUR,
+    KEY,
+    LATER,
+    Bench,
+    Queueing,
+    Server,
+    answer,
+    event,
+    purchases,
+    refund,
+    settled,
+)
 from .wire import Wire
 
 WAITING = answer(202)
@@ -229,3 +242,49 @@ def test_a_database_that_went_away_is_an_error_in_words_and_the_verdict_is_asked
             desk(distant, Server([cutting])).ask(everything=True)
     assert set(bench.states().values()) == {"pending"}
     assert desk(bench, Server([settled(*["accepted"] * 3)])).ask(everything=True).events == {"accepted": 3}
+
+
+# --- refunds of conversions that are still queued -------------------------------------------------------------------
+
+
+class Requeueing(Queueing):
+    """Queues, and takes refunds as new totals."""
+
+    restates = True
+
+
+@pytest.fixture
+def restating(ledger_url: str) -> Iterator[Bench]:
+    bench = Bench(ledger_url, Requeueing(Requeueing.Config()))
+    yield bench
+    bench.ledger.engine.dispose()
+
+
+HOUR_WITH_REFUND = [event("o"), refund("r", "o", 10, "4.00")]
+
+
+def test_a_refund_waits_for_the_verdict_on_its_conversion_and_leaves_the_hour_green(restating: Bench) -> None:
+    server = Server([settled("pending", trace="q1")])
+    report = restating.run(HOUR_WITH_REFUND, server)
+    assert server.requests == [["o"]]
+    assert restating.states() == {"o": "pending", "r": "pending"}
+    assert (report.unfinished, report.error) == (0, None)
+    (left,) = queries.unfinished(restating.ledger)
+    assert (left.retry, left.words) == (1, "waits for the conversion that it adjusts")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent", "state"),
+    [("accepted", [["r"]], "pending"), ("rejected", [], "withheld"), ("retry", [["o"]], "pending")],
+)
+def test_after_the_verdict_a_rerun_decides_about_the_refund(
+    restating: Bench, verdict: str, sent: list[list[str]], state: str
+) -> None:
+    restating.run(HOUR_WITH_REFUND, Server([settled("pending", trace="q1")]))
+    desk(restating, Server([settled(verdict)])).ask(everything=True)
+    server = Server([settled("pending", trace="q2")])
+    restating.run(HOUR_WITH_REFUND, server)
+    assert server.requests == sent
+    assert restating.states()["r"] == state
+    if sent == [["r"]]:
+        assert queries.unfinished(restating.ledger) == []

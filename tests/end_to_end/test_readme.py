@@ -34,7 +34,9 @@ MAKE = {"demo": "$(BIN)/capi demo", "up": "$(BIN)/capi up", "test": "$(BIN)/pyte
 
 def commands() -> Iterator[str]:
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
-        yield from (line.split("  #")[0].strip() for line in block.splitlines() if not line.startswith(("#", "export ")))
+        yield from (
+            line.split("  #")[0].strip() for line in block.splitlines() if not line.startswith(("#", "export "))
+        )
 
 
 def test_every_command_of_the_readme_is_run_here() -> None:
