@@ -148,7 +148,7 @@ def check(batch: pa.RecordBatch, window: Window) -> None:
         rows = pc.indices_nonzero(pc.fill_null(broken, False))
         if len(rows):
             row = rows[0].as_py()
-            key = f"event_name={batch['event_name'][row].as_py()!r}, event_id={batch['event_id'][row].as_py()!r}"
+            key = f"event_name={batch['event_name'][row].as_py()!r}, event_id={batch['event_id'][row].as_py()!r:.120}"
             raise ContractError(
                 f"Column `{column}` of the conversions table breaks the contract: {rule}. First row: {key}; "
                 f"{len(rows)} of the {batch.num_rows} rows just read.",

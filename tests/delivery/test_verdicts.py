@@ -19,7 +19,6 @@ from .support import (
     DESTINATION,
     HOUR,
     KEY,
-    LATER,
     Bench,
     Queueing,
     Server,
