@@ -140,11 +140,16 @@ def finish(settings: Settings, hours: list[tuple[str, datetime]], outcomes: list
 
 
 def summary_table(title: str, rows: list[queries.Summary]) -> Any:
-    columns = ("destination", "hour", "accepted", "pending", "rejected", "withheld", "held", "retry")
+    """One row per (destination, hour); an hour that all share stands in the title."""
+    hours = {f"{row.hour:%Y-%m-%d %H:%M}" for row in rows}
+    columns = ["destination", "hour", "accepted", "pending", "rejected", "withheld", "held", "retry"]
     body = [
-        (r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.accepted, r.pending, r.rejected, r.withheld, r.held, r.retry)
+        [r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.accepted, r.pending, r.rejected, r.withheld, r.held, r.retry]
         for r in rows
     ]
+    if len(hours) == 1:
+        title = f"{title}: {hours.pop()} UTC"
+        columns, body = [columns[0], *columns[2:]], [[line[0], *line[2:]] for line in body]
     return table(title, columns, body, text=("hour", "withheld"))
 
 

@@ -16,7 +16,7 @@ from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.demo import shop
 from capi_pipeline.destinations import DestinationConfig, load
-from capi_pipeline.errors import DeliveryError
+from capi_pipeline.errors import ConfigurationError, DeliveryError
 from capi_pipeline.settings import Settings
 from capi_pipeline.steps import key_of
 from capi_pipeline.warehouse import Warehouse
@@ -31,6 +31,12 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
     url = settings.require("warehouse_url")
     sandbox = f"http://127.0.0.1:{settings.sandbox_port}"
     destinations = load(settings.destinations)
+    if not all(stack.points_to_sandbox(config, settings) for config in destinations):
+        raise ConfigurationError(
+            f"The demo delivers to the local sandbox only, and not every destination in {settings.destinations} has a "
+            f"`base_url` at {sandbox}.",
+            "Use the documents that come with the package (unset CAPI_DESTINATIONS and CAPI_SANDBOX_PORT), or `capi sync`.",
+        )
     ledger = Ledger.open(settings.require("ledger_url"))
     seconds: dict[str, float] = {config.name: 0.0 for config in destinations}
     sent_before = _sent(sandbox)

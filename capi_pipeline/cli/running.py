@@ -47,7 +47,6 @@ def demo(
         )
     # The failure on purpose should not keep anybody waiting.
     os.environ.setdefault("CAPI_PATIENCE", "1")
-    os.environ.setdefault("CAPI_STEP_RETRIES", "0")
     with stack.running(sandbox=True) as chosen:
         play(chosen, conversions, seed, json)
 

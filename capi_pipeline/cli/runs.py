@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -62,6 +63,7 @@ def run(
     config: dict[str, Any] | None = None,
 ) -> Outcome:
     """Run a job for one hour, or (`until`: the last hour) for a range in one run."""
+    os.environ.setdefault("CAPI_STEP_RETRIES", "0")  # a person is waiting: say at once what is wrong
     tags, started = {}, time.monotonic()
     if hour and until:
         tags = {"dagster/asset_partition_range_start": key_of(hour), "dagster/asset_partition_range_end": key_of(until)}

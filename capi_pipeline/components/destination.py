@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import dagster as dg
 from pydantic import ValidationError
 
-from capi_pipeline.components.failures import failure, retries
+from capi_pipeline.components.failures import failure, passes, retries
 from capi_pipeline.components.hours import hourly
 from capi_pipeline.components.metadata import of_report
 from capi_pipeline.delivery.ledger import Ledger
@@ -94,7 +94,7 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
         yield from _checks(report, config)
         if report.unfinished or report.error:
             why = str(report.error) if report.error else _waiting(report)
-            raise failure(context, f"{why}\n{_sentence(report)}", report.error, metadata)
+            raise failure(context, f"{why}\n{_sentence(report)}", passes(report.error), metadata)
         yield dg.MaterializeResult(metadata=metadata)
 
     job = dg.define_asset_job(
@@ -148,7 +148,7 @@ def _deliver(context: dg.AssetExecutionContext, config: DestinationConfig) -> Re
         with _stopping(threading.Event()) as stop:
             return line.deliver(context.partition_time_window.start, context.run.run_id, stop)
     except CapiError as error:
-        raise failure(context, str(error), error) from None
+        raise failure(context, str(error), passes(error)) from None
 
 
 @contextmanager

@@ -20,11 +20,14 @@ def retries(chosen: Settings) -> dg.RetryPolicy:
     )
 
 
+def passes(error: Exception | None) -> bool:
+    """Whether a failure may pass by itself: not a mistake in configuration or data, not a refused credential."""
+    return not isinstance(error, ConfigurationError | ContractError | AuthenticationError)
+
+
 def failure(
-    context: dg.AssetExecutionContext, words: str, cause: Exception | None, metadata: dict[str, Any] | None = None
+    context: dg.AssetExecutionContext, words: str, passing: bool, metadata: dict[str, Any] | None = None
 ) -> dg.Failure:
-    """What the UI shows of a failed step. Neither a mistake in configuration nor the last attempt asks for a repetition:
-    Dagster would put "Exceeded max_retries" in the place of the reason."""
-    permanent = isinstance(cause, ConfigurationError | ContractError | AuthenticationError)
-    again = not permanent and context.retry_number < settings().step_retries
-    return dg.Failure(description=words, metadata=metadata, allow_retries=again)
+    """What the UI shows of a failed step. The last attempt does not ask for a repetition: Dagster would put "Exceeded
+    max_retries" in the place of the reason."""
+    return dg.Failure(words, metadata, allow_retries=passing and context.retry_number < settings().step_retries)

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from capi_pipeline.components.failures import failure, retries
+from capi_pipeline.components.failures import failure, passes, retries
 from capi_pipeline.components.hours import hourly
 from capi_pipeline.components.metadata import contract_schema, of_profile
 from capi_pipeline.defs.models import MART
@@ -64,9 +64,9 @@ def defs(chosen: Settings) -> dg.Definitions:
         except ContractError as error:
             broken = "duplicates" if "unique with" in error.message else "contract"
             yield dg.AssetCheckResult(asset_key=CONVERSIONS, check_name=broken, passed=False, description=str(error))
-            raise failure(context, str(error), error) from None
+            raise failure(context, str(error), passes(error)) from None
         except CapiError as error:
-            raise failure(context, str(error), error) from None
+            raise failure(context, str(error), passes(error)) from None
         for name in ("contract", "duplicates"):
             yield dg.AssetCheckResult(
                 asset_key=CONVERSIONS, check_name=name, passed=True, metadata={"rows": profile.rows}

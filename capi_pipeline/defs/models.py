@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import make_url
 
+from capi_pipeline.components.failures import failure, retries
 from capi_pipeline.components.hours import hourly
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings, settings
@@ -109,6 +110,7 @@ def defs(chosen: Settings) -> dg.Definitions:
         pool="dbt",
         backfill_policy=dg.BackfillPolicy.single_run(),
         dagster_dbt_translator=Translator(),
+        retry_policy=retries(chosen),
     )
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         window = context.partition_time_window
@@ -121,7 +123,9 @@ def defs(chosen: Settings) -> dg.Definitions:
             yield from run.stream()
             _keep_parsed(Path(target), project)
             if not run.is_successful():
-                raise dg.Failure(description=f"dbt could not build this hour. {_why(run)}", allow_retries=False)
+                told = _why(run)
+                words = told or "It could not even begin: does the warehouse answer? See the step's log."
+                raise failure(context, f"dbt could not build this hour. {words}", passing=not told)
 
     return dg.Definitions(assets=[models, *_sources_of(manifest(project))])
 
@@ -152,7 +156,10 @@ def _sources_of(path: Path) -> list[dg.AssetSpec]:
 
 def _why(run: Any) -> str:
     """The models and tests that failed, with the database's words."""
-    results = run.get_artifact("run_results.json").get("results", [])
+    try:
+        results = run.get_artifact("run_results.json")["results"]
+    except FileNotFoundError:
+        return ""
     bad = [r for r in results if r["status"] in ("error", "fail")]
     told = [f"{r['unique_id'].split('.', 2)[-1]}: {' '.join((r['message'] or '').split())[:300]}" for r in bad[:5]]
-    return "\n".join(told) or "See the step's log."
+    return "\n".join(told)
