@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,9 @@ from capi_pipeline.cli.output import Json, err, out
 from capi_pipeline.destinations import load
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings, settings
+
+STOP_SECONDS = 40  # a request in flight has 25 s in all; the rest is for the ledger
+NOTHING = 0  # the signal that only asks whether somebody is there
 
 
 def register(app: typer.Typer) -> None:
@@ -167,14 +170,27 @@ def _processes(commands: dict[str, list[str]], logs: Path) -> Iterator[dict[str,
                 )
         yield started
     finally:
+        # Code servers and runs are in the groups of the two: a run that is sending records what is in flight, and ends.
+        groups = [process.pid for process in started.values()]
+        _signal(groups, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and _signal(groups, NOTHING):
+            for process in started.values():
+                process.poll()
+            time.sleep(0.1)
+        _signal(groups, signal.SIGKILL)
         for process in started.values():
-            process.terminate()
-        for process in started.values():
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
+
+
+def _signal(groups: list[int], number: int) -> bool:
+    """Send a signal to process groups; whether any of them is still there."""
+    there = False
+    for group in groups:
+        with suppress(ProcessLookupError):
+            os.killpg(group, number)
+            there = True
+    return there
 
 
 def _until_ready(address: str, processes: dict[str, subprocess.Popen[bytes]], chosen: Settings) -> None:

@@ -124,7 +124,7 @@ def defs(chosen: Settings) -> dg.Definitions:
             _keep_parsed(Path(target), project)
             if not run.is_successful():
                 told = _why(run)
-                words = told or "It could not even begin: does the warehouse answer? See the step's log."
+                words = told or f"It could not even begin: {' '.join(_dbt_says(run).split())[:600]}"
                 raise failure(context, f"dbt could not build this hour. {words}", passing=not told)
 
     return dg.Definitions(assets=[models, *_sources_of(manifest(project))])
@@ -152,6 +152,11 @@ def _sources_of(path: Path) -> list[dg.AssetSpec]:
         )
         for source in sources
     ]
+
+
+def _dbt_says(run: Any) -> str:
+    """The errors that dbt logged before it gave up."""
+    return str(run.get_error() or "").partition("Errors parsed from dbt logs:")[2] or "see the step's log."
 
 
 def _why(run: Any) -> str:

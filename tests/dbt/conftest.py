@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from built_warehouse import PROJECT, Dbt, Warehouse, connection_variables
 from sqlalchemy import create_engine
+
+from tests.dbt.built_warehouse import PROJECT, Dbt, Warehouse, connection_variables
 
 HERE = Path(__file__).parent
 

@@ -8,11 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from built_warehouse import PROJECT, Dbt, Warehouse
-
 from capi_pipeline.conversions.contract import COLUMNS, Kind
 from capi_pipeline.demo.indexes import INDEXES
 from capi_pipeline.demo.rows import RAW
+from tests.dbt.built_warehouse import PROJECT, Dbt, Warehouse
 
 EIGHT, NINE, TEN, ELEVEN, TWELVE, THIRTEEN, FOURTEEN, FIFTEEN, SIXTEEN, SEVENTEEN, EIGHTEEN = (
     f"2026-03-01T{hour:02}:00:00Z" for hour in range(8, 19)
