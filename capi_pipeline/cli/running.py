@@ -75,6 +75,8 @@ def up(
         )
     own_warehouse = bool(os.environ.get("CAPI_WAREHOUSE_URL"))
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    # Behind nohup or a script's `&` SIGINT is ignored; Dagster's processes would inherit that, and ignore SIGTERM with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with stack.running(sandbox=True) as chosen, _until_stopped():
         _check_loads()
         workspace = str(stack.workspace(chosen))

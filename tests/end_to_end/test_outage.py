@@ -96,7 +96,6 @@ def up(there: Installation) -> Iterator[Ui]:
         process = subprocess.Popen(
             [*CAPI, "up", "--port", str(port), "--no-schedules"],
             env=there.environment, stdout=log, stderr=log, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
         )  # fmt: skip
         try:
             deadline = time.monotonic() + 120
