@@ -49,7 +49,8 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
             bar.console.print(
                 f"[bold]destinations/{name} {key_of(hour)} failed, on purpose:[/] {words.splitlines()[0]}"
             )
-        task = bar.add_task("rerunning what failed", total=len(broken))
+        if broken:
+            task = bar.add_task("rerunning what failed", total=len(broken))
         for name, hour, _ in broken:
             _add(seconds, run(f"destination_{name}", hour))
             bar.advance(task)
