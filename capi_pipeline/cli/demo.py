@@ -56,7 +56,7 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
             bar.advance(task)
         _verdicts(bar, ledger, seconds)
     rows = {row.destination: row for row in queries.summaries(ledger, hours[0])}
-    counts = requests.get(f"{sandbox}/_sandbox/counts", timeout=30).json()
+    counts = _counts(sandbox)
     report = [_row(config, rows, counts, seconds, ledger, hours[0]) for config in destinations]
     took = time.monotonic() - started
     new = _sent(sandbox) - sent_before
@@ -206,6 +206,16 @@ def _total(value: Any) -> Any:
     return sum(value.values()) if isinstance(value, dict) else value
 
 
+def _counts(sandbox: str) -> dict[str, Any]:
+    """What the sandbox has, by platform."""
+    counts = stack.ask(f"{sandbox}/_sandbox/counts")
+    if not isinstance(counts, dict):
+        raise DeliveryError(
+            f"The sandbox at {sandbox} does not answer any more: another command that had started it has ended.",
+            "Run the demo again: nothing is sent twice.",
+        )
+    return counts
+
+
 def _sent(sandbox: str) -> int:
-    counts = requests.get(f"{sandbox}/_sandbox/counts", timeout=30).json()
-    return sum(int(entry.get("accepted", 0)) + int(entry.get("duplicates", 0)) for entry in counts.values())
+    return sum(int(e.get("accepted", 0)) + int(e.get("duplicates", 0)) for e in _counts(sandbox).values())
