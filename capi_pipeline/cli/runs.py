@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from capi_pipeline.cli import abandoned
 from capi_pipeline.settings import settings
 from capi_pipeline.steps import key_of
 
@@ -64,10 +65,14 @@ def run(
 ) -> Outcome:
     """Run a job for one hour, or (`until`: the last hour) for a range in one run."""
     os.environ.setdefault("CAPI_STEP_RETRIES", "0")  # a person is waiting: say at once what is wrong
-    tags, started = {}, time.monotonic()
+    tags, started = {abandoned.TAG: abandoned.this_command()}, time.monotonic()
     if hour and until:
-        tags = {"dagster/asset_partition_range_start": key_of(hour), "dagster/asset_partition_range_end": key_of(until)}
+        tags |= {
+            "dagster/asset_partition_range_start": key_of(hour),
+            "dagster/asset_partition_range_end": key_of(until),
+        }
     with dg.DagsterInstance.get() as instance, _words_of_dbt_aside():
+        abandoned.clear(instance)
         result = (
             definitions()
             .resolve_job_def(job)

@@ -1,0 +1,63 @@
+"""Runs of commands that were killed: their pools are given back, so that the next command does not wait for them for ever.
+
+A command keeps a file of its own locked as long as it lives, and names it in its runs. A lock outlives no process, unlike
+a process id, which may by now belong to another. (Runs that Dagster's daemon launched are the daemon's own to look after.)
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import uuid
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import dagster as dg
+
+from capi_pipeline.settings import settings
+
+TAG = "capi/command"
+
+
+@cache
+def this_command() -> str:
+    """The name by which this process is known to be alive."""
+    name = uuid.uuid4().hex[:12]
+    file = _path(name).open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    atexit.register(_end, file)  # which also keeps it open as long as this process lives
+    return name
+
+
+def _end(file: IO[str]) -> None:
+    Path(file.name).unlink(missing_ok=True)
+    file.close()
+
+
+def clear(instance: dg.DagsterInstance) -> None:
+    """Fail the runs of commands that are gone, and free their pools."""
+    busy = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=busy)):
+        name = run.tags.get(TAG)
+        if name and not _lives(name):
+            instance.report_run_failed(run, "The command that executed this run was killed. Rerun the partition.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            _path(name).unlink(missing_ok=True)
+
+
+def _lives(name: str) -> bool:
+    try:
+        with _path(name).open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _path(name: str) -> Path:
+    folder = settings().home / "commands"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
