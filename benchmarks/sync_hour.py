@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import typer
 
 from capi_pipeline import settings, stack
 from capi_pipeline.demo import shop
+from capi_pipeline.sandbox.server import free_port
 from capi_pipeline.steps import key_of
 
 PAGE = Path(__file__).with_name("README.md")
@@ -52,9 +52,7 @@ def main(conversions: int = 2000, repetitions: int = 5, write: bool = False) -> 
 
 def _destinations(folder: Path) -> str:
     """The repository's documents, pointed to a sandbox on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     os.environ["CAPI_SANDBOX_PORT"] = port
     for document in settings.DESTINATIONS.glob("*/defs.yaml"):
         copy = folder / "destinations" / document.parent.name / "defs.yaml"

@@ -12,6 +12,11 @@ class CapiError(Exception):
         self.remedy = remedy
 
 
+def first_line(error: BaseException) -> str:
+    """What a database driver or library says, without the lines below that hold statements and addresses."""
+    return (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class ConfigurationError(CapiError):
     """A setting, a document or a secret is missing or wrong: nothing was sent."""
 

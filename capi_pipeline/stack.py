@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from capi_pipeline import embedded
 from capi_pipeline.destinations import DestinationConfig, load
-from capi_pipeline.errors import ConfigurationError
+from capi_pipeline.errors import ConfigurationError, first_line
 from capi_pipeline.settings import EXAMPLE_URL, Settings, settings
 
 DATABASES = {"CAPI_WAREHOUSE_URL": "warehouse", "CAPI_LEDGER_URL": "ledger", "CAPI_DAGSTER_URL": "dagster"}
@@ -88,9 +88,8 @@ def _reach(url: str) -> None:
     try:
         create_engine(url, poolclass=NullPool).connect().close()
     except (SQLAlchemyError, ImportError) as error:
-        words = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigurationError(
-            f"Dagster's storage ({make_url(url).render_as_string(True)}) cannot be used: {words}",
+            f"Dagster's storage ({make_url(url).render_as_string(True)}) cannot be used: {first_line(error)}",
             f"Start it, or correct CAPI_DAGSTER_URL (PostgreSQL, e.g. {EXAMPLE_URL}).",
         ) from None
 
@@ -154,14 +153,15 @@ def require_free(port: int, otherwise: str, host: str = "127.0.0.1") -> None:
             raise ConfigurationError(f"Port {port} is taken by another program.", f"Stop that program, or {otherwise}.")
 
 
-def ask(address: str) -> Any:
-    """The JSON that a local server answers with status 200; None if there is none. Proxies are left aside."""
+def ask(address: str, seconds: float = 2) -> Any:
+    """The JSON that a local server answers with status 200 in so many seconds; None if there is none. Proxies are left
+    aside."""
     import requests
 
     with requests.Session() as session:
         session.trust_env = False
         try:
-            answer = session.get(address, timeout=2)
+            answer = session.get(address, timeout=seconds)
             return answer.json() if answer.status_code == 200 else None
         except (requests.RequestException, ValueError):
             return None

@@ -19,7 +19,7 @@ import pyarrow.parquet.encryption as pe
 from cryptography.fernet import Fernet, InvalidToken
 from upath import UPath
 
-from capi_pipeline.errors import ConfigurationError, DeliveryError
+from capi_pipeline.errors import ConfigurationError, DeliveryError, first_line
 
 KEY_NAME = "staging"
 ROWS = 8192
@@ -97,11 +97,6 @@ class Staging:
         with self._opened(hour) as file:
             yield from file.iter_batches(batch_size=ROWS)
 
-    def rows(self, hour: datetime) -> int:
-        """How many conversions the hour has."""
-        with self._opened(hour) as file:
-            return int(file.metadata.num_rows)
-
     def purge(self, before: datetime) -> int:
         """Delete what was written before `before`, also drafts that a killed process left; returns how many files.
 
@@ -129,6 +124,6 @@ class Staging:
             ) from None
         except (OSError, pa.ArrowException) as error:
             raise DeliveryError(
-                f"The hashed conversions at {path} cannot be read: {str(error).splitlines()[0]}",
+                f"The hashed conversions at {path} cannot be read: {first_line(error)}",
                 "Make the place readable; if the file is damaged, materialise `hashed_conversions` of this partition again.",
             ) from None

@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
 from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Column, Kind, Window, check
-from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError
+from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError, first_line
 from capi_pipeline.settings import EXAMPLE_URL
 
 ROWS = 8192  # rows of one batch: small enough to stay in the cache, large enough for vectorised work
@@ -144,7 +144,7 @@ class Warehouse:
 
     def _unreadable(self, error: Exception, passing: bool = False) -> CapiError:
         """`passing`: it may work in a minute, so the step is worth repeating."""
-        words = _first_line(getattr(error, "orig", None) or error)
+        words = first_line(error)
         shown = self.url.difference_update_query(["password", "sslpassword"]).render_as_string(True)
         kind = DeliveryError if passing or isinstance(error, OperationalError | InterfaceError) else ConfigurationError
         return kind(
@@ -171,7 +171,7 @@ def _cast(arrays: list[pa.Array]) -> pa.RecordBatch:
         try:
             out.append(array.cast(SCHEMA.field(column.name).type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise _wrong_type(column, _first_line(error)) from None
+            raise _wrong_type(column, first_line(error)) from None
     return pa.RecordBatch.from_arrays(out, schema=SCHEMA)
 
 
@@ -199,7 +199,7 @@ def _plain(values: Iterable[Any], column: Column) -> pa.Array:
             values = [v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values]
         return pa.array([None if v is None else str(v) for v in values], pa.string())
     except (pa.ArrowException, TypeError) as error:  # mixed types, or no JSON
-        raise _wrong_type(column, _first_line(error)) from None
+        raise _wrong_type(column, first_line(error)) from None
 
 
 def _sized(stream: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -221,7 +221,3 @@ def _sized(stream: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _libpq(url: URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

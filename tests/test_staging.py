@@ -46,7 +46,7 @@ def test_an_hour_comes_back_as_it_was_written(any_store: Staging) -> None:
     size = any_store.write(HOUR, SCHEMA, [batch("a", "b"), batch("c")])
     assert size == any_store.path(HOUR).stat().st_size
     assert ids(any_store) == ["a", "b", "c"]
-    assert any_store.rows(HOUR) == 3
+    assert sum(batch.num_rows for batch in any_store.read(HOUR)) == 3
     (read,) = any_store.read(HOUR)
     assert read.schema == SCHEMA
 
@@ -60,7 +60,7 @@ def test_a_rerun_replaces_the_hour(any_store: Staging) -> None:
 def test_an_hour_without_conversions_is_there_and_empty(any_store: Staging) -> None:
     any_store.write(HOUR, SCHEMA, [])
     assert ids(any_store) == []
-    assert any_store.rows(HOUR) == 0
+    assert sum(batch.num_rows for batch in any_store.read(HOUR)) == 0
 
 
 def test_a_large_hour_is_read_in_parts(store: Staging) -> None:

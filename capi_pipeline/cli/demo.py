@@ -208,7 +208,7 @@ def _total(value: Any) -> Any:
 
 def _counts(sandbox: str) -> dict[str, Any]:
     """What the sandbox has, by platform."""
-    counts = stack.ask(f"{sandbox}/_sandbox/counts")
+    counts = stack.ask(f"{sandbox}/_sandbox/counts", 30)
     if not isinstance(counts, dict):
         raise DeliveryError(
             f"The sandbox at {sandbox} does not answer any more: another command that had started it has ended.",

@@ -15,7 +15,7 @@ import typer
 from capi_pipeline import stack
 from capi_pipeline.cli.output import Json, dump, err, out, table
 from capi_pipeline.destinations import NAME, TYPE, DestinationConfig, documents, is_mapping, is_secret, load
-from capi_pipeline.errors import CapiError, ConfigurationError
+from capi_pipeline.errors import CapiError, ConfigurationError, first_line
 from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms import platform as platform_class
 from capi_pipeline.platforms.base import Platform
@@ -253,7 +253,7 @@ def _dagster() -> None:
             instance.get_runs_count()
     except Exception as error:
         raise ConfigurationError(
-            f"Dagster's storage does not answer: {str(error).splitlines()[0]}",
+            f"Dagster's storage does not answer: {first_line(error)}",
             "Check CAPI_DAGSTER_URL, or DAGSTER_HOME's dagster.yaml.",
         ) from None
 

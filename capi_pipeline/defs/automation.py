@@ -1,15 +1,14 @@
 """When things run: the executor, the job for a whole hour, the hourly schedule, verdicts, and what is left to retry."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 from croniter import croniter
-from sqlalchemy import text
 
+from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Ledger
-from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.settings import Settings, settings
 from capi_pipeline.steps import key_of, parse_hour
@@ -98,7 +97,8 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
         description="Runs a destination's hour again while conversions of it are left to send, or in doubt after a crash.",
     )
     def unfinished(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        left = due(Ledger.open(settings().require("ledger_url")), list(jobs), parse_hour(chosen.start))
+        ledger = Ledger.open(settings().require("ledger_url"))
+        left = queries.due(ledger, list(jobs), parse_hour(chosen.start))
         for name, start, last in left:
             yield dg.RunRequest(
                 run_key=f"{name}@{key_of(start)}@{last:%Y%m%d%H%M%S}",
@@ -121,21 +121,3 @@ def defs(chosen: Settings, jobs: dict[str, UnresolvedJob], verdicts: UnresolvedJ
         )
     sensors = [unfinished] if jobs else []
     return dg.Definitions(jobs=[hour, deliver, *models], schedules=schedules, sensors=sensors, executor=executor)
-
-
-def due(
-    ledger: Ledger, names: Sequence[str], start: datetime, least: timedelta = timedelta(minutes=15), most: int = 20
-) -> list[tuple[str, datetime, datetime]]:
-    """(destination, hour, last attempt) with conversions that are left to send, or in doubt after a crash, and whose last
-    attempt lies `least` back: the step's own repetitions come first. Hours before `start` have no partition."""
-    query = f"""select destination, hour, max(coalesce(settled_at, claimed_at)) from {SCHEMA}.deliveries
-        where (state in ('retry', 'sending') or (state = 'pending' and trace_id is null))
-            and destination = any(:names) and hour >= :start
-        group by 1, 2 having max(coalesce(settled_at, claimed_at)) < :before
-            and min(coalesce(not_before, settled_at, claimed_at)) <= :now
-        order by 2 limit :most"""
-    now = datetime.now(UTC)
-    values = {"names": list(names), "start": start, "before": now - least, "now": now, "most": most}
-    with ledger.engine.connect() as connection:
-        rows: list[Any] = list(connection.execute(text(query), values))
-    return [(name, hour.astimezone(UTC), last) for name, hour, last in rows]

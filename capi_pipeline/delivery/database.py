@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from capi_pipeline.delivery.tables import SCHEMA
-from capi_pipeline.errors import ConfigurationError, DeliveryError
+from capi_pipeline.errors import ConfigurationError, DeliveryError, first_line
 
 T = TypeVar("T")
 HEAD = "0001"
@@ -57,7 +57,7 @@ def migrate(engine: Engine) -> None:
     try:
         _migrate(engine)
     except DBAPIError as error:
-        words = (str(error.orig).strip().splitlines() or [type(error).__name__])[0]
+        words = first_line(error)
         what = f"The ledger's database ({engine.url.render_as_string(True)})"
         if isinstance(error, OperationalError):
             raise DeliveryError(

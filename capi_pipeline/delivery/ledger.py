@@ -183,7 +183,7 @@ class HourLedger:
         query = f"""select d.* from unnest(cast(:names as text[]), cast(:ids as text[])) k(event_name, event_id)
             cross join lateral (  -- `limit`: one probe of the key per event, never a join that reads the whole ledger
                 select d.event_name, d.event_id, d.hour, d.state, d.payload_digest, {_DOUBT}, d.not_before, d.at_most,
-                    {_WAITS}
+                    {WAITS}
                 from {SCHEMA}.deliveries d where d.destination = :destination
                     and d.event_name = k.event_name and d.event_id = k.event_id limit 1) d"""
         rows = self._run(query, _columns(keys, "names", "ids"))
@@ -193,7 +193,7 @@ class HourLedger:
         """Per original: the event time of the latest adjustment that the platform has, or may have."""
         query = f"""select original_event_id, max(event_time) from {SCHEMA}.deliveries d
             where destination = :destination and original_event_id = any(:ids)
-              and (state in ('accepted', 'pending', 'sending') and not {_WAITS} or unknown_since is not null) group by 1"""
+              and (state in ('accepted', 'pending', 'sending') and not {WAITS} or unknown_since is not null) group by 1"""
         return dict(self._run(query, {"ids": list(original_ids)}))
 
     def claim(self, items: Sequence[Item]) -> set[Key]:
@@ -337,10 +337,10 @@ class HourLedger:
 _TIME = "to_timestamp({0} / 1000000.0)"
 # Since when an event may be at the platform: what a crash left behind may have arrived.
 # An adjustment of a conversion that the platform has queued: nothing of it was sent.
-_WAITS = "(d.state = 'pending' and d.trace_id is null)"
+WAITS = "(d.state = 'pending' and d.trace_id is null)"
 _DOUBT = "case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed_at) else d.unknown_since end"
 # A row is taken only as it was when it was decided on: after a lost connection another run can have been here.
-_UNCHANGED = f"""d.hour = excluded.hour and (d.state not in ('accepted', 'pending', 'held') or {_WAITS})
+_UNCHANGED = f"""d.hour = excluded.hour and (d.state not in ('accepted', 'pending', 'held') or {WAITS})
                 and {_DOUBT} is not distinct from excluded.unknown_since"""
 
 

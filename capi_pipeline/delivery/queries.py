@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from capi_pipeline.delivery.ledger import Ledger
+from capi_pipeline.delivery.ledger import WAITS, Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 
 
@@ -80,9 +80,23 @@ def unfinished(ledger: Ledger) -> list[Open]:
     """Hours with events to retry, left in the middle by a crash, or waiting for what they adjust, and the commonest words
     about them."""
     query = f"""select destination, hour, count(*), coalesce(mode() within group (order by message), '')
-        from {SCHEMA}.deliveries where state in ('retry', 'sending') or (state = 'pending' and trace_id is null)
-        group by 1, 2 order by 2, 1"""
+        from {SCHEMA}.deliveries d where {_LEFT} group by 1, 2 order by 2, 1"""
     return [Open(name, hour.astimezone(UTC), count, words) for name, hour, count, words in ledger.query(query)]
+
+
+def due(
+    ledger: Ledger, names: Sequence[str], start: datetime, least: timedelta = timedelta(minutes=15), most: int = 20
+) -> list[tuple[str, datetime, datetime]]:
+    """(destination, hour, last attempt) of unfinished hours from `start` on that may be tried again now: their last attempt
+    lies `least` back (the step's own repetitions come first), and the platform asked for no longer wait."""
+    query = f"""select destination, hour, max(coalesce(settled_at, claimed_at)) from {SCHEMA}.deliveries d
+        where {_LEFT} and destination = any(:names) and hour >= :start
+        group by 1, 2 having max(coalesce(settled_at, claimed_at)) < :before
+            and min(coalesce(not_before, settled_at, claimed_at)) <= :now
+        order by 2 limit :most"""
+    now = datetime.now(UTC)
+    found = ledger.query(query, names=list(names), start=start, before=now - least, now=now, most=most)
+    return [(name, hour.astimezone(UTC), last) for name, hour, last in found]
 
 
 def held(
@@ -125,6 +139,7 @@ def waiting_verdicts(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.query(query))
 
 
+_LEFT = f"(state in ('retry', 'sending') or {WAITS})"
 _CHOSEN = """(cast(:names as text[]) is null or destination = any(:names))
     and (cast(:ids as text[]) is null or event_id = any(:ids))"""
 

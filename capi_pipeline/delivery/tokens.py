@@ -180,10 +180,7 @@ class Tokens:
             raise self._unreachable(str(error)) from None
         if response.status >= 500 or response.status == 429:
             raise self._unreachable(f"HTTP {response.status}")
-        try:
-            answer = response.json()
-        except RecursionError:
-            answer = {}
+        answer = response.json()
         refusal = answer.get("error")
         if refusal == "invalid_grant":
             return None

@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, ClassVar, Literal
 
@@ -114,9 +114,6 @@ class Call:
 
     def record(self, events: Sequence[Event], request_id: str = "") -> list[str]:
         return self.store.record(self.platform, events, self.now, request_id)
-
-    def older_than(self, seconds: float, age: timedelta) -> bool:
-        return self.now.timestamp() - seconds > age.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from capi_pipeline.defs.automation import due, hours_of_tick
+from capi_pipeline.defs.automation import hours_of_tick
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
+from capi_pipeline.delivery.queries import due
 from capi_pipeline.platforms.base import State
 from capi_pipeline.steps import key_of
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 import requests
 
 from capi_pipeline import settings
+from capi_pipeline.sandbox.server import free_port
 
 CAPI = [sys.executable, "-m", "capi_pipeline.cli"]
 
@@ -59,12 +59,6 @@ class Installation:
 
     def counts(self) -> Any:
         return requests.get(f"{self.sandbox}/_sandbox/counts", timeout=10).json()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def install(folder: Path) -> Installation:

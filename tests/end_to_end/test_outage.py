@@ -19,7 +19,8 @@ import requests
 
 from capi_pipeline import embedded
 from capi_pipeline.demo import shop
-from tests.end_to_end.conftest import CAPI, Installation, free_port, install
+from capi_pipeline.sandbox.server import free_port
+from tests.end_to_end.conftest import CAPI, Installation, install
 
 pytestmark = pytest.mark.timeout(600)
 
