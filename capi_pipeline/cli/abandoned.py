@@ -47,13 +47,13 @@ def clear(instance: dg.DagsterInstance) -> None:
 
 
 def _lives(name: str) -> bool:
+    """Whether a command still runs, as far as this folder can tell: a file that is not here belongs to a command with another
+    CAPI_HOME (another machine on the same Dagster storage), whose runs are not ours to judge."""
     try:
         with _path(name).open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):
         return True
-    except FileNotFoundError:
-        return False
     return False
 
 

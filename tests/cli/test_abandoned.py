@@ -37,10 +37,8 @@ def holders(instance: dg.DagsterInstance) -> set[str]:
     return {slot.run_id for slot in instance.event_log_storage.get_concurrency_info(POOL).claimed_slots}
 
 
-@pytest.mark.parametrize("file_is_there", [True, False])
-def test_a_killed_commands_run_fails_and_gives_its_pool_back(instance: dg.DagsterInstance, file_is_there: bool) -> None:
-    if file_is_there:
-        abandoned._path("killed").touch()  # its lock went with its process
+def test_a_killed_commands_run_fails_and_gives_its_pool_back(instance: dg.DagsterInstance) -> None:
+    abandoned._path("killed").touch()  # its lock went with its process
     run = started(instance, "killed")
     abandoned.clear(instance)
     assert holders(instance) == set()
@@ -49,8 +47,11 @@ def test_a_killed_commands_run_fails_and_gives_its_pool_back(instance: dg.Dagste
     assert found.status is dg.DagsterRunStatus.FAILURE
 
 
-def test_a_living_commands_run_is_left_alone(instance: dg.DagsterInstance) -> None:
-    run = started(instance, abandoned.this_command())
+@pytest.mark.parametrize("name", ["of-another-machine", None])
+def test_a_run_of_a_command_that_lives_or_is_not_of_this_home_is_left_alone(
+    instance: dg.DagsterInstance, name: str | None
+) -> None:
+    run = started(instance, name or abandoned.this_command())
     abandoned.clear(instance)
     assert holders(instance) == {run}
     found = instance.get_run_by_id(run)
