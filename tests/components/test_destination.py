@@ -29,9 +29,10 @@ TOKEN = "meta-token-of-the-test"
 
 
 class Platform:
-    """A server that answers every POST with `answer`, and keeps the bodies."""
+    """A server that answers the POSTs with `first`, one each, then with `answer`, and keeps the bodies."""
 
     def __init__(self) -> None:
+        self.first: list[tuple[int, Any]] = []
         self.answer: tuple[int, Any] = (200, None)
         self.bodies: list[Any] = []
         platform = self
@@ -40,7 +41,7 @@ class Platform:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 platform.bodies.append(body)
-                status, answer = platform.answer
+                status, answer = platform.first.pop(0) if platform.first else platform.answer
                 if answer is None:
                     answer = {"events_received": len(body["data"]), "messages": [], "fbtrace_id": "T1"}
                 data = json.dumps(answer).encode()
@@ -185,9 +186,7 @@ def test_a_passing_failure_is_repeated_by_dagster_and_then_succeeds(
     monkeypatch.setenv("CAPI_STEP_RETRIES", "1")
     monkeypatch.setenv("CAPI_STEP_RETRY_DELAY", "0")
     stage(2)
-    platform.answer = (503, {})
-    threading.Timer(0.3, lambda: setattr(platform, "answer", (200, None))).start()
-    monkeypatch.setenv("CAPI_STEP_RETRIES", "20")
+    platform.first = [(503, {})]
     result = materialize(document(platform.url), instance)
     assert result.success
     assert [event for event in result.all_events if event.is_step_up_for_retry]

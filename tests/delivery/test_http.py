@@ -243,7 +243,7 @@ def test_an_answer_that_only_drips_ends_with_the_total_time(transport: Transport
         started = time.monotonic()
         with pytest.raises(Unanswered):
             transport(get(server.url))
-        assert 0.8 < time.monotonic() - started < 2.5
+        assert 0.8 < time.monotonic() - started < 15  # of the 20 s and more that the answer would take
 
 
 def test_a_huge_answer_is_cut_off(transport: Transport) -> None:

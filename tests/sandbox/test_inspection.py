@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +92,6 @@ def test_a_database_outlives_the_server(tmp_path: Path, clock: Clock) -> None:
                 client.settings(strict_rotation=True)
             assert client.get("settings")["strict_rotation"] is True
             client.http.close()
-
-
-def test_a_thousand_events_take_well_under_a_tenth_of_a_second(sandbox: Client) -> None:
-    events = [meta_event(number) for number in range(1000)]
-    durations = []
-    for _ in range(3):
-        sandbox.delete("events")
-        before = time.perf_counter()
-        assert sandbox.meta(*events).json()["events_received"] == 1000
-        durations.append(time.perf_counter() - before)
-    assert min(durations) < 0.3  # with the sender's own work, on a machine that does other things
 
 
 def test_nothing_is_logged(sandbox: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -58,7 +58,7 @@ def test_a_hanging_request_does_not_hold_the_end_up() -> None:
         with pytest.raises(requests.ReadTimeout):
             requests.get(f"{base}/outbrain/unifiedPixel", params={"ob_click_id": "a", "name": "Lead"}, timeout=0.2)
         before = time.monotonic()
-    assert time.monotonic() - before < 4
+    assert time.monotonic() - before < 30  # of 60
 
 
 def test_the_sandbox_ends_with_its_parent() -> None:
@@ -67,7 +67,7 @@ def test_the_sandbox_ends_with_its_parent() -> None:
         base = parent.stdout.readline().strip()
         assert is_up(base)
         os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 6
+    deadline = time.monotonic() + 30
     while is_up(base):
         assert time.monotonic() < deadline
         time.sleep(0.1)
