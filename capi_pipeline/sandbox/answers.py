@@ -18,8 +18,8 @@ from capi_pipeline.sandbox.platform import HTML_ERROR, Platform, Reply
 CONNECTION = "capi_pipeline.sandbox.connection"  # where server.py leaves the connection's transport in the ASGI scope
 
 
-def spoiled(reply: Reply, fault: Fault, platform: Platform, now: datetime) -> Reply:
-    """The reply that a fault puts in the place of the real one."""
+def spoiled(reply: Reply, fault: Fault, platform: Platform, now: datetime, request: str = "") -> Reply:
+    """The reply that a fault puts in the place of the real one. `request`: what an `echo` repeats."""
     parameters = fault.parameters
     match fault.kind:
         case "rate_limit":
@@ -30,6 +30,13 @@ def spoiled(reply: Reply, fault: Fault, platform: Platform, now: datetime) -> Re
             return with_retry_after(page if parameters["html"] else platform.server_error(status), fault, now)
         case "html":
             return Reply(HTML_ERROR, 200, {}, "text/html")
+        case "echo":
+            error = platform.server_error(int(parameters["status"]))
+            page = parameters["html"] or not isinstance(error.content, dict | list)
+            content = (
+                HTML_ERROR.replace("</body>", f"<pre>{request}</pre></body>") if page else said(error.content, request)
+            )
+            return Reply(content, error.status, error.headers, "text/html" if page else error.media_type)
         case "empty":
             return Reply(b"", 200, {}, reply.media_type)
         case "truncated":
@@ -40,6 +47,18 @@ def spoiled(reply: Reply, fault: Fault, platform: Platform, now: datetime) -> Re
         case "redirect":
             return Reply(b"", int(parameters["status"]), {"Location": str(parameters["location"])}, "text/plain")
     return reply
+
+
+def said(content: object, words: str) -> object:
+    """A JSON answer in which every sentence (a text with a blank) is `words`."""
+    match content:
+        case dict():
+            return {key: said(value, words) for key, value in content.items()}
+        case list():
+            return [said(value, words) for value in content]
+        case str():
+            return words if " " in content else content
+    return content
 
 
 def with_retry_after(reply: Reply, fault: Fault, now: datetime) -> Reply:

@@ -46,7 +46,9 @@ class Sandbox:
             self.store.set_setting(name, self.settings.as_dict()[name])
         return self.settings
 
-    def handle(self, platform: Platform, endpoint: Endpoint, call: Call, faults: Sequence[Fault]) -> Reply:
+    def handle(
+        self, platform: Platform, endpoint: Endpoint, call: Call, faults: Sequence[Fault], address: str
+    ) -> Reply:
         """Lets the platform answer a call and logs it; a fault that spoils the answer may undo what was stored."""
         spoiler = next((fault for fault in faults if fault.kind not in COMPOSED), None)
         with self.store.transaction():
@@ -59,7 +61,7 @@ class Sandbox:
                 reply = refused.reply
                 call.rejected = refused.rejected
             if spoiler is not None:
-                reply = answers.spoiled(reply, spoiler, platform, call.now)
+                reply = answers.spoiled(reply, spoiler, platform, call.now, written(endpoint.method, address, call))
             status = 0 if spoiler is not None and spoiler.kind.startswith("reset") else reply.status
             names = " ".join(fault.kind for fault in faults)
             self.store.log(
@@ -86,7 +88,7 @@ class Sandbox:
                 self.settings,
             )
             spoil(call, faults)
-            return leaving(self.handle(platform, endpoint, call, faults), faults)
+            return leaving(self.handle(platform, endpoint, call, faults, str(request.url)), faults)
 
         return Route(endpoint.path, answer, methods=[endpoint.method])
 
@@ -114,6 +116,12 @@ def spoil(call: Call, faults: Sequence[Fault]) -> None:
         elif fault.kind == "expired_token":
             call.token_fault = call.token_fault or "expired"
             call.expired_up_to = max(call.expired_up_to, fault.tokens_up_to)
+
+
+def written(method: str, address: str, call: Call) -> str:
+    """A request as text: what an error answer that echoes it holds."""
+    headers = "\n".join(f"{name}: {value}" for name, value in call.headers.items())
+    return f"{method} {address}\n{headers}\n\n{call.body.decode('utf-8', 'replace')}"
 
 
 def leaving(reply: Reply, faults: Sequence[Fault]) -> Response:

@@ -21,6 +21,7 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "reset_after": {},
     "timeout_after": {"seconds": 30.0},
     "html": {"stored": False},
+    "echo": {"status": 400, "html": False, "stored": False},  # the error answer holds the whole request, secrets included
     "empty": {"stored": False},
     "truncated": {"stored": False},
     "wrong_content_type": {"media_type": "text/html", "stored": True},

@@ -347,6 +347,22 @@ def test_a_fault_that_makes_no_sense_is_refused(sandbox: Client, fault: object, 
     assert sandbox.get("faults") == []
 
 
+@pytest.mark.parametrize("html", [False, True])
+def test_an_echo_repeats_the_request_with_its_secrets(sandbox: Client, platform: str, html: bool) -> None:
+    secrets = {
+        "meta": "sandbox-meta-token", "tiktok": "sandbox-tiktok-token", "microsoft_offline": "sandbox-developer-token",
+        "google_data_manager": "Bearer ", "outbrain": "ob_click_id=",
+    }  # fmt: skip
+    send = sender(sandbox, platform)
+    sandbox.fault(platform, "echo", times=1, html=html)
+    answer = send()
+    assert answer.status_code == 400
+    assert secrets[platform] in answer.text
+    assert ("<pre>" in answer.text) == (html or platform in ("outbrain",))
+    assert sandbox.counts(platform)["accepted"] == 0
+    assert send().status_code == 200
+
+
 def test_every_kind_is_known(sandbox: Client) -> None:
     for kind in KINDS:
         sandbox.fault("meta", kind)
