@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from capi_pipeline.delivery.tables import SCHEMA
-from capi_pipeline.errors import ConfigurationError, DeliveryError, first_line
+from capi_pipeline.errors import ConfigurationError, DeliveryError, address, first_line
 
 T = TypeVar("T")
-HEAD = "0001"
+HEAD = "0002"
 RECONNECT_SECONDS = 30.0
 _EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/ledger"
 # A host that vanished is noticed within a minute, on both sides: the server then gives the locks of its sessions back.
@@ -58,7 +58,7 @@ def migrate(engine: Engine) -> None:
         _migrate(engine)
     except DBAPIError as error:
         words = first_line(error)
-        what = f"The ledger's database ({engine.url.render_as_string(True)})"
+        what = f"The ledger's database ({address(engine.url)})"
         if isinstance(error, OperationalError):
             raise DeliveryError(
                 f"{what} does not answer: {words}", "Start it, or correct CAPI_LEDGER_URL. Nothing was sent."

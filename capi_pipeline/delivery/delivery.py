@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -22,11 +22,12 @@ from capi_pipeline.delivery.decide import OnUnknown, Step, decide
 from capi_pipeline.delivery.http import Send
 from capi_pipeline.delivery.ledger import Held, HourLedger, Item, Key, Ledger
 from capi_pipeline.delivery.pace import Pace
+from capi_pipeline.delivery.queries import unfinished
 from capi_pipeline.delivery.redaction import Redactor, example
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
-from capi_pipeline.errors import DeliveryError
-from capi_pipeline.platforms.base import Payload, Platform, Reason, State, Withhold
+from capi_pipeline.errors import ConfigurationError, DeliveryError
+from capi_pipeline.platforms.base import EPOCH, Payload, Platform, Reason, State, Withhold
 from capi_pipeline.platforms.batching import batches
 
 LOOKUP = 2000  # events whose ledger rows are fetched at once
@@ -67,9 +68,11 @@ class Delivery:
     def hour(self, hour: datetime, rows: Rows, run_id: str) -> Report:
         """Send what is left of this hour's hashed conversions; `rows()` reads them from the start. `Report.error` holds
         what a person must know, and `Report.unfinished` what is left. Raises DeliveryError where there is no report:
-        another run has the hour, the staged rows are gone, or the ledger's database is."""
+        another run has the hour, the staged rows are gone, or the ledger's database is; ConfigurationError where the
+        ledger no longer knows what became of the hour."""
         report, started = Report(), time.monotonic()
         with self.ledger.hour(self.destination, hour, run_id) as ledger:
+            self.require_known(hour)
             run = _Run(self, ledger, report)
             run.all(rows)
         for state, reason, code, number in self.ledger.counts(self.destination, hour):
@@ -82,6 +85,18 @@ class Delivery:
             )
         report.seconds = time.monotonic() - started
         return report
+
+    def require_known(self, hour: datetime) -> None:
+        """Of an hour whose settled rows may be pruned, only what the ledger still has to finish can be sent."""
+        before = self.ledger.pruned_before(self.destination)
+        if before is None or hour >= before:
+            return
+        if not any((left.destination, left.hour) == (self.destination, hour) for left in unfinished(self.ledger)):
+            raise ConfigurationError(
+                f"The ledger of `{self.destination}` reaches back to {before:%Y-%m-%d %H:%M} UTC: what the hour "
+                f"{hour.astimezone(UTC):%Y-%m-%d %H:%M} sent is no longer known, so nothing of it was sent again.",
+                "Nothing is left to do for this hour. A longer CAPI_LEDGER_DAYS keeps later hours for longer.",
+            )
 
 
 class _Run:
@@ -199,6 +214,7 @@ class _Run:
     def chunk(self, chunk: list[Conversion]) -> Iterator[Ready]:
         now = self.delivery.now()
         known = self.ledger.states([(c.event_name, c.event_id) for c in chunk])
+        before = self.delivery.ledger.pruned_before(self.delivery.destination)
         blocked = self.blocked(chunk)
         kept: list[tuple[Item, tuple[State, str, str]]] = []
         late: list[Item] = []
@@ -208,6 +224,9 @@ class _Run:
             unselected = self.delivery.select(c) if self.again else None
             if unselected and row is None:
                 self.report.skip(unselected.value)
+                continue
+            if row is None and before and (self.hour < before or c.event_time < _microseconds(before)):
+                self.report.skip(Reason.TOO_OLD.value)  # it may have been accepted, and the row be pruned
                 continue
             step, held = decide(row, self.hour, self.platform.deduplication, self.delivery.on_unknown, now)
             if step is Step.DONE:
@@ -330,6 +349,10 @@ def _at_most(group: Group) -> int | None:
 
 def _original(c: Conversion) -> Key:
     return c.original_event_name, str(c.original_event_id)
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def _digest(payload: Payload) -> str:

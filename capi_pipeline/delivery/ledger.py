@@ -124,6 +124,12 @@ class Ledger:
         query = f"select exists (select from {SCHEMA}.deliveries where destination = :destination and hour = :hour)"
         return bool(self.query(query, destination=destination, hour=hour)[0][0])
 
+    def pruned_before(self, destination: str) -> datetime | None:
+        """Rows of hours and events before this time may have been deleted (`delivery.prune`): that there is none of an
+        event says nothing then. To be asked after a look-up, never before it."""
+        rows = self.query(f"select before from {SCHEMA}.pruned where destination = :name", name=destination)
+        return rows[0][0].astimezone(UTC) if rows else None
+
 
 class HourLedger:
     """The ledger's view of one (destination, hour), under its lock. Used by all threads of one run."""
@@ -134,8 +140,7 @@ class HourLedger:
         self._engine = engine
         self._mutex = threading.Lock()
         self._ended = False
-        name = f"{destination}@{hour.astimezone(UTC):%Y-%m-%dT%H:%M}"
-        self._lock_key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        self._lock_key = lock_key(destination, hour)
         with answering("the ledger"):
             self._connection, self._holds = self._connect()
         if not self._holds:
@@ -332,6 +337,12 @@ class HourLedger:
 
         with answering(f"the ledger of `{self.destination}`"):
             return persistently(once, self.patience, lost=patient)
+
+
+def lock_key(destination: str, hour: datetime) -> int:
+    """The advisory lock of one hour of one destination."""
+    name = f"{destination}@{hour.astimezone(UTC):%Y-%m-%dT%H:%M}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 _TIME = "to_timestamp({0} / 1000000.0)"

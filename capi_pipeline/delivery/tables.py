@@ -73,3 +73,10 @@ tokens = Table(
     Column("expires_at", _time),
     Column("updated_at", _time, nullable=False),
 )
+
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("before", _time, nullable=False, comment="settled rows of hours and events before it may be deleted"),
+)

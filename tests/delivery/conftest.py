@@ -31,7 +31,7 @@ def ledger_url(ledger_database: Engine) -> str:
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
         )
-        connection.execute(text("truncate capi.deliveries, capi.verdicts, capi.tokens"))
+        connection.execute(text("truncate capi.deliveries, capi.verdicts, capi.tokens, capi.pruned"))
     return ledger_database.url.render_as_string(False)
 
 
