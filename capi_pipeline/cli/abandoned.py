@@ -1,17 +1,16 @@
 """Runs of commands that were killed: their pools are given back, so that the next command does not wait for them for ever.
 
-A command keeps a file of its own locked as long as it lives, and names it in its runs. A lock outlives no process, unlike
+A command keeps a file locked as long as it executes a run, and names it in that run. A lock outlives no process, unlike
 a process id, which may by now belong to another. (Runs that Dagster's daemon launched are the daemon's own to look after.)
 """
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import uuid
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import dagster as dg
 
@@ -20,19 +19,15 @@ from capi_pipeline.settings import settings
 TAG = "capi/command"
 
 
-@cache
-def this_command() -> str:
-    """The name by which this process is known to be alive."""
+@contextmanager
+def named() -> Iterator[str]:
+    """The name by which a command is known to be alive while it executes a run. It stays behind where that ends with an
+    error (Dagster's storage went away): the run may then stand open for ever, and the next command ends it."""
     name = uuid.uuid4().hex[:12]
-    file = _path(name).open("w")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    atexit.register(_end, file)  # which also keeps it open as long as this process lives
-    return name
-
-
-def _end(file: IO[str]) -> None:
-    Path(file.name).unlink(missing_ok=True)
-    file.close()
+    with _path(name).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield name
+        _path(name).unlink(missing_ok=True)
 
 
 def clear(instance: dg.DagsterInstance) -> None:

@@ -12,8 +12,10 @@ from functools import cache
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from capi_pipeline.cli import abandoned
+from capi_pipeline.errors import DeliveryError, first_line
 from capi_pipeline.settings import settings
 from capi_pipeline.steps import key_of
 
@@ -65,13 +67,13 @@ def run(
 ) -> Outcome:
     """Run a job for one hour, or (`until`: the last hour) for a range in one run."""
     os.environ.setdefault("CAPI_STEP_RETRIES", "0")  # a person is waiting: say at once what is wrong
-    tags, started = {abandoned.TAG: abandoned.this_command()}, time.monotonic()
+    tags, started = {}, time.monotonic()
     if hour and until:
-        tags |= {
+        tags = {
             "dagster/asset_partition_range_start": key_of(hour),
             "dagster/asset_partition_range_end": key_of(until),
         }
-    with dg.DagsterInstance.get() as instance, _words_of_dbt_aside():
+    with _storage_answers(), dg.DagsterInstance.get() as instance, _words_of_dbt_aside(), abandoned.named() as name:
         abandoned.clear(instance)
         result = (
             definitions()
@@ -79,7 +81,7 @@ def run(
             .execute_in_process(
                 instance=instance,
                 partition_key=key_of(hour) if hour and not until else None,
-                tags=tags,
+                tags={**tags, abandoned.TAG: name},
                 asset_selection=list(assets) if assets else None,
                 raise_on_error=False,
                 run_config={**QUIET, **(config or {})},
@@ -93,6 +95,18 @@ def run(
         elif event.is_step_failure:
             steps.append(Step(name, False, 0.0, _words(event)))
     return Outcome(result.run_id, result.success, time.monotonic() - started, steps)
+
+
+@contextmanager
+def _storage_answers() -> Iterator[None]:
+    """Dagster's storage that goes away in the middle of a run ends with words."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise DeliveryError(
+            f"Dagster's storage failed or went away: {first_line(error)}",
+            "See to it, then run `capi retry`: the hour is taken up where it was left.",
+        ) from None
 
 
 @contextmanager
@@ -112,7 +126,7 @@ def _words(event: dg.DagsterEvent) -> str:
 
 
 def failed_hours(destination: str) -> list[datetime]:
-    """Hours whose partition of `destinations/<name>` is failed."""
+    """Hours whose partition of `destinations/<name>` is failed, those of killed commands included."""
     from dagster import AssetKey
 
     from capi_pipeline.components.hours import hourly
@@ -120,6 +134,7 @@ def failed_hours(destination: str) -> list[datetime]:
 
     key = AssetKey(["destinations", destination])
     with dg.DagsterInstance.get() as instance:
+        abandoned.clear(instance)  # until then their hours are taken for being under way
         statuses = instance.get_status_by_partition(key, hourly().get_partition_keys(), hourly()) or {}
     return [
         parse_hour(partition)
