@@ -14,7 +14,7 @@ from capi_pipeline.conversions.consent import ConsentPolicy
 from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Kind, Window, check
 from capi_pipeline.conversions.conversion import conversions
 from capi_pipeline.conversions.transform import transform
-from capi_pipeline.errors import ConfigurationError, ContractError
+from capi_pipeline.errors import ConfigurationError, ContractError, without_values
 from capi_pipeline.platforms import platform as platform_class
 from capi_pipeline.platforms.base import EPOCH, Withhold
 from capi_pipeline.platforms.batching import batches
@@ -73,7 +73,9 @@ def to_batch(events: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
             values = [_plain(event.get(column.name), column.kind) for event in events]
             arrays.append(pa.array(values, pa.string()).cast(SCHEMA.field(column.name).type))
         except (pa.ArrowInvalid, ValueError, TypeError) as error:
-            raise ContractError(f"Column `{column.name}` is not a {column.kind.value}: {error}.") from None
+            raise ContractError(
+                f"Column `{column.name}` is not a {column.kind.value}: {without_values(str(error))}."
+            ) from None
     batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
     times = [time for time in batch["recorded_at"].to_pylist() if time] or [EPOCH]
     check(batch, Window(min(times), max(times) + timedelta(microseconds=1)))

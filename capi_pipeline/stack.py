@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from capi_pipeline import embedded
 from capi_pipeline.destinations import DestinationConfig, load
-from capi_pipeline.errors import ConfigurationError, first_line
+from capi_pipeline.errors import ConfigurationError, address, first_line
 from capi_pipeline.settings import EXAMPLE_URL, Settings, settings
 
 DATABASES = {"CAPI_WAREHOUSE_URL": "warehouse", "CAPI_LEDGER_URL": "ledger", "CAPI_DAGSTER_URL": "dagster"}
@@ -89,7 +89,7 @@ def _reach(url: str) -> None:
         create_engine(url, poolclass=NullPool).connect().close()
     except (SQLAlchemyError, ImportError) as error:
         raise ConfigurationError(
-            f"Dagster's storage ({make_url(url).render_as_string(True)}) cannot be used: {first_line(error)}",
+            f"Dagster's storage ({address(make_url(url))}) cannot be used: {first_line(error)}",
             f"Start it, or correct CAPI_DAGSTER_URL (PostgreSQL, e.g. {EXAMPLE_URL}).",
         ) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -14,7 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
 from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Column, Kind, Window, check
-from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError, first_line
+from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError, address, first_line
 from capi_pipeline.settings import EXAMPLE_URL
 
 ROWS = 8192  # rows of one batch: small enough to stay in the cache, large enough for vectorised work
@@ -37,7 +38,9 @@ class Warehouse:
     @cached_property
     def engine(self) -> Engine:
         try:
-            return create_engine(self.url, poolclass=NullPool)  # a run reads once and leaves
+            # SQLAlchemy logs each row at DEBUG, and these rows are people: this engine's own logger does not.
+            logging.getLogger("sqlalchemy.engine.Engine.warehouse").setLevel(logging.WARNING)
+            return create_engine(self.url, poolclass=NullPool, logging_name="warehouse")  # a run reads once and leaves
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise ConfigurationError(
                 f"CAPI_WAREHOUSE_URL: no driver for {self.url.drivername} ({type(error).__name__}: {error}).",
@@ -145,10 +148,9 @@ class Warehouse:
     def _unreadable(self, error: Exception, passing: bool = False) -> CapiError:
         """`passing`: it may work in a minute, so the step is worth repeating."""
         words = first_line(error)
-        shown = self.url.difference_update_query(["password", "sslpassword"]).render_as_string(True)
         kind = DeliveryError if passing or isinstance(error, OperationalError | InterfaceError) else ConfigurationError
         return kind(
-            f"The warehouse ({shown}) cannot be read: {words}",
+            f"The warehouse ({address(self.url)}) cannot be read: {words}",
             "Start it, or correct CAPI_WAREHOUSE_URL and its rights. Nothing was sent.",
         )
 

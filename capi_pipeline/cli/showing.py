@@ -14,6 +14,7 @@ import typer
 
 from capi_pipeline import stack
 from capi_pipeline.cli.output import Json, dump, err, out, table
+from capi_pipeline.delivery.redaction import Redactor, secrets_of
 from capi_pipeline.destinations import NAME, TYPE, DestinationConfig, documents, is_mapping, is_secret, load
 from capi_pipeline.errors import CapiError, ConfigurationError, first_line
 from capi_pipeline.platforms import NAMES
@@ -44,7 +45,7 @@ def render(
     ] = None,
     json: Json = False,
 ) -> None:
-    """The requests that a platform would get, as JSON (with --json errors too). Touches neither network nor ledger.
+    """The requests that a platform would get, as JSON (with --json errors too), secrets masked. No network, no ledger.
 
     Example: capi render meta --config config.json --events events.json --now 2026-10-01T16:00:00Z
     """
@@ -57,7 +58,10 @@ def render(
     conversions = _json(events)
     if not isinstance(conversions, list) or not all(isinstance(event, dict) for event in conversions):
         raise ConfigurationError(f"{events}: not a list of objects.", "Write canonical conversions: docs/contract.md.")
-    dump(render_requests(platform, _json(config), conversions, when if when.tzinfo else when.replace(tzinfo=UTC)))
+    chosen = _json(config)
+    shown = render_requests(platform, chosen, conversions, when if when.tzinfo else when.replace(tzinfo=UTC))
+    hidden = Redactor(secrets_of(platform_class(platform).Config.model_validate(chosen)))
+    dump(jsonlib.loads(hidden.hide(jsonlib.dumps(shown, default=str))))  # what is shown is pasted into tickets
 
 
 def _json(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """The dbt models as assets: from raw tables to the mart `conversions`."""
 
 import fcntl
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from sqlalchemy import make_url
 
 from capi_pipeline.components.failures import failure, retries
 from capi_pipeline.components.hours import hourly
-from capi_pipeline.errors import ConfigurationError
+from capi_pipeline.errors import ConfigurationError, without_values
 from capi_pipeline.settings import Settings, settings
 
 MART = dg.AssetKey(["warehouse", "conversions"])
@@ -120,7 +122,8 @@ def defs(chosen: Settings) -> dg.Definitions:
         with tempfile.TemporaryDirectory(prefix="capi-dbt-") as target:  # dbt would keep a folder per run for ever
             run = dbt.cli(["build", "--exclude-resource-type", "unit_test"], context=context,
                           target_path=Path(target), raise_on_error=False)  # fmt: skip
-            yield from run.stream()
+            with redirect_stdout(_WithoutValues(sys.stdout)):
+                yield from run.stream()
             _keep_parsed(Path(target), project)
             if not run.is_successful():
                 told = _why(run)
@@ -128,6 +131,20 @@ def defs(chosen: Settings) -> dg.Definitions:
                 raise failure(context, f"dbt could not build this hour. {words}", passing=not told)
 
     return dg.Definitions(assets=[models, *_sources_of(manifest(project))])
+
+
+class _WithoutValues(io.TextIOBase):
+    """dbt's log on its way to Dagster's: what the database quotes of a row does not go along."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self._log = log
+
+    def write(self, text: str) -> int:
+        return int(self._log.write(without_values(text)) or 0)
+
+    def flush(self) -> None:
+        self._log.flush()
 
 
 def _keep_parsed(target: Path, project: Path) -> None:
@@ -156,7 +173,8 @@ def _sources_of(path: Path) -> list[dg.AssetSpec]:
 
 def _dbt_says(run: Any) -> str:
     """The errors that dbt logged before it gave up."""
-    return str(run.get_error() or "").partition("Errors parsed from dbt logs:")[2] or "see the step's log."
+    said = str(run.get_error() or "").partition("Errors parsed from dbt logs:")[2]
+    return without_values(said) or "see the step's log."
 
 
 def _why(run: Any) -> str:
@@ -166,5 +184,8 @@ def _why(run: Any) -> str:
     except FileNotFoundError:
         return ""
     bad = [r for r in results if r["status"] in ("error", "fail")]
-    told = [f"{r['unique_id'].split('.', 2)[-1]}: {' '.join((r['message'] or '').split())[:300]}" for r in bad[:5]]
+    told = [
+        f"{r['unique_id'].split('.', 2)[-1]}: {' '.join(without_values(r['message'] or '').split())[:300]}"
+        for r in bad[:5]
+    ]
     return "\n".join(told)

@@ -13,7 +13,7 @@ from typing import Any
 from capi_pipeline.delivery.http import NotSent, Send, Unanswered
 from capi_pipeline.delivery.ledger import Held, Item, Settlement
 from capi_pipeline.delivery.pace import Pace, backoff
-from capi_pipeline.delivery.redaction import Redactor, clean
+from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
@@ -214,7 +214,7 @@ class Attempts:
         self, members: Sequence[Member], outcomes: Sequence[Outcome], trace_id: str, unknown: bool = False
     ) -> None:
         settlements = []
-        trace_id = clean(trace_id)
+        trace_id = self.redact.hide(trace_id)
         for position, ((item, _), outcome) in enumerate(zip(members, outcomes, strict=True)):
             code, words = self.redact(outcome.code), self.redact(outcome.message)
             narrow = outcome.state is State.RETRY and code == NARROW
@@ -314,7 +314,7 @@ class Attempts:
             return known
         return AuthenticationError(
             f"`{self.destination}` ({self.platform.title}) refuses the credentials: {self.redact(verdict.message)} "
-            f"({self.redact(', trace '.join(filter(None, (verdict.code, verdict.trace_id))))}).",
+            f"({', trace '.join(filter(None, (self.redact(verdict.code), self.redact.hide(verdict.trace_id)[:120])))}).",
             f"Renew {self.tokens.keys()}, then rerun this partition. No further request was sent.",
         )
 

@@ -148,7 +148,8 @@ class Transport:
 
     def __init__(self, connections: int = 8, connect: float = 5.0, read: float = 20.0, total: float = 25.0) -> None:
         # urllib3 logs addresses with their query, and some platforms take click ids there.
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        for name in ("urllib3", "urllib3.connectionpool"):  # by name, each can have a level of its own
+            logging.getLogger(name).setLevel(logging.ERROR)
         self._timeout, self._total = (connect, read), total
         self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -32,11 +32,13 @@ def spoiled(reply: Reply, fault: Fault, platform: Platform, now: datetime, reque
             return Reply(HTML_ERROR, 200, {}, "text/html")
         case "echo":
             error = platform.server_error(int(parameters["status"]))
-            page = parameters["html"] or not isinstance(error.content, dict | list)
+            as_page = parameters["html"] or not isinstance(error.content, dict | list)
             content = (
-                HTML_ERROR.replace("</body>", f"<pre>{request}</pre></body>") if page else said(error.content, request)
+                HTML_ERROR.replace("</body>", f"<pre>{request}</pre></body>")
+                if as_page
+                else said(error.content, request)
             )
-            return Reply(content, error.status, error.headers, "text/html" if page else error.media_type)
+            return Reply(content, error.status, error.headers, "text/html" if as_page else error.media_type)
         case "empty":
             return Reply(b"", 200, {}, reply.media_type)
         case "truncated":
