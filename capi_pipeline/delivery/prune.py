@@ -74,9 +74,11 @@ def prune(
         ledger.query(_REMEMBER, destination=destination, before=before)
     for done, (destination, hour, rows) in enumerate(found, 1):
         gone = rows if dry else _hour(ledger, destination, hour, before, batch)
-        report.busy += gone is None
-        report.hours += gone is not None
-        report.rows[destination] += gone or 0
+        if gone is None:
+            report.busy += 1
+        else:
+            report.hours += 1
+            report.rows[destination] += gone
         progress(done, len(found))
     if report.rows.total() and not dry:
         with answering("the ledger"), ledger.engine.connect() as connection:
