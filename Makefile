@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo up test clean
+.PHONY: demo up test bench clean
 
 demo: .venv/ready
 	$(BIN)/capi demo
@@ -16,6 +16,10 @@ test: .venv/ready
 	$(BIN)/ruff format --check capi_pipeline tests
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# About 45 minutes; SIZES=10000,100000 is enough for a look.
+bench: .venv/ready
+	$(BIN)/python benchmarks/throughput.py --write $(if $(SIZES),--sizes $(SIZES))
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -91,8 +91,8 @@ def _peak() -> int:
 
 @contextmanager
 def sampled(out: list[str], every: float = 0.005, top: int = 16) -> Iterator[None]:
-    """Stack samples of all threads but this sampler's; `out` gets the functions by their own share. A function written in C counts
-    for the line that calls it, and so does waiting for it."""
+    """Stack samples of all threads but this sampler's; `out` gets the functions by their own share. What is written in C
+    counts for the line that calls it, and so does waiting for it."""
     counts: Counter[str] = Counter()
     done = threading.Event()
     watched = threading.get_ident()

@@ -1,4 +1,4 @@
-"""The others, measured in this process: `python peers.py PEER ROWS HOUR SINK`, by the Python of an environment made from peers.txt.
+"""The others, measured in this process: `python peers.py PEER ROWS HOUR SINK`, by the Python of an environment of peers.txt.
 
 Called by throughput.py with the same rows of the same PostgreSQL. Imports nothing of this package.
 """

@@ -145,7 +145,7 @@ class Stages:
         line = steps.Line(
             self.destination("meta"), Ledger.open(self.settings.require("ledger_url")), self.settings, os.environ
         )
-        with self.result.part("deliver").of(self.rows):
+        with self.result.part("deliver to Meta").of(self.rows):
             report = line.deliver(self.hour, "bench")
         self.expect(report.count(State.ACCEPTED), f"events accepted ({report.error})")
 

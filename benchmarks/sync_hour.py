@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,14 +17,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import typer
+from common import machine, put
 
 from capi_pipeline import settings, stack
 from capi_pipeline.demo import shop
 from capi_pipeline.sandbox.server import free_port
 from capi_pipeline.steps import key_of
 
-PAGE = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- sync_hour -->", "<!-- /sync_hour -->"
 PARTS = ("process start, Dagster", "dbt", "extract + transform", "send")
 
 
@@ -45,9 +43,7 @@ def main(conversions: int = 2000, repetitions: int = 5, write: bool = False) -> 
     page = _table(measured)
     print(page)
     if write:
-        text = PAGE.read_text("utf-8")
-        before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-        PAGE.write_text(f"{before}\n{page}\n{after}", "utf-8")
+        put("sync_hour", page)
 
 
 def _destinations(folder: Path) -> str:
@@ -89,8 +85,7 @@ def _table(measured: list[dict[str, float]]) -> str:
     return "\n".join(
         [
             f"Median of {len(measured)} hours, {middle('events'):,.0f} events delivered in each; "
-            f"total {middle('total'):.1f} s ({low:.1f} to {high:.1f}). Python {platform.python_version()}, "
-            f"{os.cpu_count()} cores.",
+            f"total {middle('total'):.1f} s ({low:.1f} to {high:.1f}). {machine()}.",
             "",
             "| part | seconds | share |",
             "|---|---:|---:|",
