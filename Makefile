@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo up test bench clean
+.PHONY: demo up test fuzz bench clean
 
 demo: .venv/ready
 	$(BIN)/capi demo
@@ -16,6 +16,11 @@ test: .venv/ready
 	$(BIN)/ruff format --check capi_pipeline tests
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# About TIME minutes: 100,000 answers for each function that reads one; ANSWERS=10000 is enough for a look.
+fuzz: .venv/ready
+	CAPI_FUZZ=$(or $(ANSWERS),100000) $(BIN)/pytest -n 2 --timeout 7200 --durations 0 \
+	  tests/platforms/test_any_answer.py tests/delivery/test_any_answer.py
 
 # About 45 minutes; SIZES=10000,100000 is enough for a look.
 bench: .venv/ready

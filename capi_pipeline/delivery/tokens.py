@@ -8,6 +8,7 @@ the lock is lost while the platform answers, the tokens of both processes are ke
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from capi_pipeline.errors import AuthenticationError, DeliveryError
 from capi_pipeline.platforms.base import Grant, Platform, Request
 
 EARLY = timedelta(minutes=5)  # before its end a token is renewed (or at half its life, if that is shorter)
+_TOKEN = re.compile("[!-~]+")  # visible ASCII: what a header can carry (RFC 6749, appendix A)
 TRANSIENT = ("temporarily_unavailable", "server_error", "slow_down")  # errors that pass by themselves
 
 
@@ -106,9 +108,9 @@ class Tokens:
     ) -> None:
         """Store the answer, on new connections if this one broke meanwhile: the platform may take no older token."""
         new = {
-            "new": fernet.encrypt(str(answer.get("refresh_token") or used).encode()),
+            "new": fernet.encrypt(answer.get("refresh_token", used).encode()),
             "used": fernet.encrypt(used.encode()),
-            "access": fernet.encrypt(str(answer["access_token"]).encode()),
+            "access": fernet.encrypt(answer["access_token"].encode()),
             "expires": expires,
         }
         try:
@@ -187,9 +189,11 @@ class Tokens:
         if isinstance(refusal, str) and refusal not in TRANSIENT:
             words = self._redact(f"{refusal}: {answer.get('error_description') or ''}")
             raise self._dead(f"the token endpoint refuses: {words}")
-        if response.status != 200 or not answer.get("access_token") or not isinstance(answer["access_token"], str):
+        granted = [answer.get("access_token"), answer.get("refresh_token", "unchanged")]
+        usable = all(isinstance(token, str) and _TOKEN.fullmatch(token) for token in granted)
+        if response.status != 200 or "error" in answer or not usable:
             raise self._unreachable(f"HTTP {response.status} without an access token")
-        self._redact.add(answer["access_token"], str(answer.get("refresh_token") or ""))
+        self._redact.add(answer["access_token"], answer.get("refresh_token", ""))
         return answer
 
     def keys(self) -> str:

@@ -157,12 +157,21 @@ class Response:
     body: bytes = b""
 
     def json(self) -> dict[str, Any]:
-        """The body's JSON object; {} for anything else (HTML, an empty or truncated body, a list)."""
-        try:
-            document = json.loads(self.body)
+        """The body's JSON object (RFC 8259); {} for anything else: HTML, a truncated body, a list, another encoding, a name
+        that stands twice."""
+        try:  # NaN and Infinity are no JSON, and no `int` either
+            document = json.loads(self.body.decode("utf-8-sig"), object_pairs_hook=_unambiguous, parse_constant=int)
         except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> Payload:
+    """A JSON object. Raises ValueError where two members have one name: nobody knows which of them counts."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice")
+    return members
 
 
 class Kind(StrEnum):
@@ -263,6 +272,11 @@ def retry_after(response: Response) -> timedelta | None:
         return min(max(when - now, timedelta(0)), timedelta(days=1))
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+def trace(value: object) -> str:
+    """A platform's id of a request, for the ledger; empty unless it is one word of ASCII (without @: no e-mail address)."""
+    return value if isinstance(value, str) and re.fullmatch("[!-?A-~]{1,200}", value) else ""
 
 
 def dicts(value: Any) -> list[Payload]:
@@ -387,7 +401,8 @@ class Platform:
         """`identifiers` and `single_identifiers` filled; fields without a value are left out."""
         found: Payload = {}
         for payload_field, recipes in self.identifiers.items():
-            values = conversion.all(*recipes) if isinstance(recipes, tuple) else conversion.all(recipes)
+            many = isinstance(recipes, tuple)
+            values = conversion.all(*recipes) if many else conversion.identifiers.get(recipes.name)
             if values:
                 found[payload_field] = values
         for payload_field, recipe in self.single_identifiers.items():
@@ -410,11 +425,16 @@ def compact(payload: Payload) -> Payload:
     """Without nulls, empty texts, empty lists and empty objects, at any depth (0 and False stay)."""
     out = {}
     for key, value in payload.items():
-        if isinstance(value, dict):
+        if not value:
+            if isinstance(value, int | float):
+                out[key] = value
+            continue
+        kind = type(value)
+        if kind is dict:
             value = compact(value)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif kind is list and type(value[0]) is dict:
             value = [item for item in map(compact, value) if item]
-        if value is not None and value != "" and value != [] and value != {}:
+        if value or kind is not dict and kind is not list:
             out[key] = value
     return out
 

@@ -39,6 +39,7 @@ from capi_pipeline.platforms.base import (
     minutes,
     only_tested,
     rejected,
+    trace,
     unreadable,
 )
 
@@ -244,9 +245,9 @@ class GoogleDataManager(Platform):
 
     def read(self, response: Response, count: int) -> Verdict:
         body = response.json()
-        request_id = body.get("requestId")
-        if response.status == 200 and isinstance(request_id, str) and request_id:
-            warnings = "; ".join(str(w.get("reason") or w) for w in dicts(body.get("fieldWarnings")))
+        request_id, found = trace(body.get("requestId")), body.get("fieldWarnings", [])
+        if response.status == 200 and request_id and "error" not in body and dicts(found) == found:
+            warnings = "; ".join(str(warning.get("reason") or warning) for warning in found)
             if self.config.validate_only:
                 return only_tested(count, request_id, warnings or "checked; Google stored nothing")
             return Verdict(Kind.SETTLED, [Outcome(State.PENDING, message=warnings)] * count, trace_id=request_id)
@@ -258,18 +259,18 @@ class GoogleDataManager(Platform):
             return by_status(response)
         details = dicts(error.get("details"))
         reasons = " ".join(str(d["reason"]) for d in details if d.get("reason"))
-        traces = (d["metadata"].get("requestId") for d in details if isinstance(d.get("metadata"), dict))
+        traces = (trace(d["metadata"].get("requestId")) for d in details if isinstance(d.get("metadata"), dict))
         known: dict[str, Any] = {
             "code": reasons or str(error.get("status") or f"http_{response.status}"),
             "message": str(error.get("message") or ""),
-            "trace_id": str(next(filter(None, traces), "")),
+            "trace_id": next(filter(None, traces), ""),
         }
         if response.status == 429:
             verdict = by_status(response, **known)
             return verdict and Verdict(Kind.RATE_LIMITED, wait=verdict.wait or minutes(1), **known)
         if response.status == 409:
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
-        if response.status == 400:
+        if response.status == 400 and type(error.get("code")) is int and error["code"] == 400:
             return self.read_refusal(details, reasons, known, count)
         if response.status == 404:
             return Verdict(Kind.CONFIGURATION, **known)
@@ -301,41 +302,58 @@ class GoogleDataManager(Platform):
         """SUCCESS: all accepted. Errors with `recordIndices` hit those events. Errors with counts alone name nobody:
         unless they hit all events alike, every event is sent again in a smaller request (`narrow`; the transaction id
         makes that safe) until the culprit stands alone. https://developers.google.com/data-manager/api/devguides/diagnostics"""
-        if response.status == 404:
+        body = response.json()
+        if response.status == 404 and isinstance(body.get("error"), dict):  # else a gateway's
             lost = Outcome(State.HELD, "request_unknown", "Google does not know this request id")
             return Verdict(Kind.SETTLED, [lost] * count)
-        body = response.json()
-        statuses = dicts(body.get("requestStatusPerDestination"))
-        if response.status != 200 or len(statuses) != 1:
+        statuses = body.get("requestStatusPerDestination")
+        if response.status != 200 or dicts(statuses) != statuses or len(statuses) != 1:
             return self.read_error(body, response, count) or unreadable(response)
         status = statuses[0].get("requestStatus")
         if status not in ("SUCCESS", "PARTIAL_SUCCESS", "FAILED"):
             kind = Kind.WAITING if status == "PROCESSING" else Kind.TRANSIENT
             return Verdict(kind, code=str(status), message=f"requestStatus {status}")
-        information = statuses[0].get("errorInfo")
-        errors = dicts(information.get("errorCounts")) if isinstance(information, dict) else []
-        if not errors and status != "SUCCESS":
+        errors = error_counts(statuses[0], count)
+        if errors is None or bool(errors) == (status == "SUCCESS"):  # a success with a reason, a failure without one
             return unreadable(response)
-        return Verdict(Kind.SETTLED, settle(errors, count))
+        outcomes = settle(errors, count, status == "FAILED")
+        return Verdict(Kind.SETTLED, outcomes) if outcomes else unreadable(response)
 
 
-def settle(errors: list[Payload], count: int) -> list[Outcome]:
-    """Outcome of each of `count` events for the error counts of a request; all accepted if there are none."""
+def error_counts(status: Payload, count: int) -> list[Payload] | None:
+    """The error counts of one destination; None if they are not well-formed, or about another number of events."""
+    ingested, information = status.get("eventsIngestionStatus", {"recordCount": count}), status.get("errorInfo", {})
+    if not (
+        isinstance(ingested, dict) and isinstance(information, dict) and whole(ingested.get("recordCount")) == count
+    ):
+        return None
+    errors = information.get("errorCounts", [])
+    if dicts(errors) != errors or not all(0 < whole(error.get("recordCount")) <= count for error in errors):
+        return None
+    return errors if all(isinstance(error.get("reason"), str) and error["reason"] for error in errors) else None
+
+
+def settle(errors: list[Payload], count: int, all_failed: bool) -> list[Outcome] | None:
+    """Outcome of each of `count` events for the error counts of a request, all accepted if there are none; None if all
+    failed and the positions leave some of them out."""
     failed: Counter[str] = Counter()
     for error in errors:
-        failed[str(error.get("reason"))] += whole(error.get("recordCount"))
+        failed[error["reason"]] += whole(error["recordCount"])
     named = [indices(error, count) for error in errors]
     if None not in named:
         reasons: dict[int, list[str]] = defaultdict(list)
-        for reason, positions in zip([str(error.get("reason")) for error in errors], named, strict=True):
+        for error, positions in zip(errors, named, strict=True):
             for index in positions or ():
-                reasons[index].append(reason)
+                reasons[index].append(error["reason"])
+        if all_failed and len(reasons) < count:
+            return None
         return [failure(reasons[index]) if index in reasons else Outcome(State.ACCEPTED) for index in range(count)]
-    if count == 1 or (len(failed) == 1 and failed.total() == count):
-        return [failure(list(failed))] * count
     together = failure(list(failed))
-    if together.state is not State.REJECTED:  # whichever events these are, the same becomes of them and of the others
+    if count == 1 or (all_failed and len(failed) == 1 and failed.total() == count):
         return [together] * count
+    unexplained = all_failed and failed.total() < count
+    if together.state is State.RETRY or (together.state is State.ACCEPTED and not unexplained):
+        return [together] * count  # whichever events these are, the same becomes of them and of the others
     words = ", ".join(f"{number} {reason.removeprefix(_PREFIX)}" for reason, number in failed.items())
     return [Outcome(State.RETRY, "narrow", f"of {count} events: {words}; which ones, Google does not say")] * count
 

@@ -46,6 +46,7 @@ from capi_pipeline.platforms.base import (
     minutes,
     retry_after,
     seconds,
+    trace,
     unreadable,
 )
 
@@ -58,6 +59,7 @@ LDU_STATES = {
 TOO_WEAK = (
     {"ct", "country", "st", "zp", "ge", "client_user_agent"}, {"db", "client_user_agent"}, {"fn", "ge"}, {"ln", "ge"},
 )  # fmt: skip
+WEAK = frozenset().union(*TOO_WEAK)
 TOO_MUCH = "reduce the amount of data"  # an oversized body, which has no code of its own
 TRANSIENT = {1, 2, 368, 5000, 21009}
 RATE_LIMITED = {4, 17, 32, 341, 613, *range(80000, 80015)}
@@ -171,7 +173,7 @@ class Meta(Platform):
         if self.config.lead_event_source and re.fullmatch("[0-9]{15,17}", lead):
             data["lead_id"] = int(lead)
         have = {key for key, value in data.items() if value}
-        if not have or any(have <= weak for weak in TOO_WEAK):
+        if have <= WEAK and any(have <= weak for weak in TOO_WEAK):
             raise Withhold(Reason.NO_IDENTIFIER, "too little customer data for Meta (100/2804050)")
         return data
 
@@ -265,9 +267,13 @@ class Meta(Platform):
         error = body.get("error")
         if isinstance(error, dict) and type(error.get("code")) is int:
             return self.read_error(error, response, count)
-        received, trace_id, messages = body.get("events_received"), body.get("fbtrace_id"), body.get("messages", [])
-        counted = type(received) is int and received == count
-        if response.status == 200 and counted and trace_id and isinstance(trace_id, str) and isinstance(messages, list):
+        received, trace_id, messages = (
+            body.get("events_received"),
+            trace(body.get("fbtrace_id")),
+            body.get("messages", []),
+        )
+        counted = type(received) is int and received == count and "error" not in body
+        if response.status == 200 and counted and trace_id and isinstance(messages, list):
             return accepted(count, trace_id, "; ".join(map(str, messages)))
         return by_status(response) or unreadable(response)
 
@@ -275,7 +281,7 @@ class Meta(Platform):
         code, subcode = error["code"], error.get("error_subcode")
         label = f"{code}/{subcode}" if subcode else str(code)
         words = error.get("error_user_msg") or error.get("message") or ""
-        known: dict[str, Any] = {"code": label, "message": str(words), "trace_id": str(error.get("fbtrace_id") or "")}
+        known: dict[str, Any] = {"code": label, "message": str(words), "trace_id": trace(error.get("fbtrace_id"))}
         if code in RATE_LIMITED:
             return Verdict(Kind.RATE_LIMITED, wait=usage_wait(response) or retry_after(response) or minutes(1), **known)
         if count > 1 and TOO_MUCH in known["message"].lower():

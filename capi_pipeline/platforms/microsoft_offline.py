@@ -32,14 +32,17 @@ from capi_pipeline.platforms.base import (
     iso,
     minutes,
     rejected,
+    trace,
     unreadable,
 )
 
 CONVERSIONS, ADJUSTMENTS = "OfflineConversions", "OfflineConversionAdjustments"
 HIGHEST_VALUE = 999_999_999_999
-ROW_LATER = {5612: minutes(5), 5615: hours(2)}  # apply failed; the goal does not accept yet
+# What passes by itself: an internal error, too many calls, apply failed, the goal does not accept yet.
+LATER = {0: minutes(0), 117: minutes(1), 5612: minutes(5), 5615: hours(2)}
 AUTH = {105, 106, 109, 1029}
 CONFIGURATION = 5613  # the feature is not switched on for the account
+FAULTS = ("Errors", "OperationErrors", "BatchErrors")
 REFUSED = {201, *range(5600, 5700)}  # the list or a row of it is wrong
 
 
@@ -138,37 +141,37 @@ class MicrosoftOffline(Platform):
     def read(self, response: Response, count: int) -> Verdict:
         body = response.json()
         errors = body.get("PartialErrors")
-        if response.status == 200 and isinstance(errors, list):
+        if response.status == 200 and dicts(errors) == errors and not body.keys() & FAULTS:
             return self.read_rows(errors, response, count)
-        return self.read_fault(body, response, count) or by_status(response) or unreadable(response)
+        fault = self.read_fault(body, response, count) if errors is None else None  # a fault stores nothing: never both
+        return fault or by_status(response) or unreadable(response)
 
-    def read_rows(self, errors: list[Any], response: Response, count: int) -> Verdict:
-        """Rows that no error names are applied."""
+    def read_rows(self, errors: list[Payload], response: Response, count: int) -> Verdict:
+        """Rows that no error names are applied, so an error that names none of ours leaves all of them open."""
         outcomes = [Outcome(State.ACCEPTED)] * count
-        trace_id = response.headers.get("trackingid", "")
-        for error in filter(lambda error: error is not None, errors):
-            index = error.get("Index") if isinstance(error, dict) else None
-            if type(index) is not int or not 0 <= index < count:
-                return unreadable(response)
-            code, label, words = described(error)
-            if code == CONFIGURATION:
-                return Verdict(Kind.CONFIGURATION, code=label, message=words, trace_id=trace_id)
+        trace_id = trace(response.headers.get("trackingid"))
+        if not all(type(error.get("Code")) is int and position(error, count) is not None for error in errors):
+            return unreadable(response)
+        for error in errors:
+            index, (code, label, words) = error["Index"], described(error)
+            if code in AUTH or code == CONFIGURATION:  # the account's fault; the other rows may be applied
+                return Verdict(Kind.CONFIGURATION, maybe_stored=True, code=label, message=words, trace_id=trace_id)
             if outcomes[index].state is not State.REJECTED:  # a row may have several errors: the final one counts
-                wait = ROW_LATER.get(code)
-                outcomes[index] = Outcome(State.RETRY, label, words, wait) if wait else rejected(label, words)
+                again = Outcome(State.RETRY, label, words, LATER.get(code) or None)
+                outcomes[index] = again if code in LATER else rejected(label, words)
         return Verdict(Kind.SETTLED, outcomes, trace_id=trace_id)
 
     def read_fault(self, body: Payload, response: Response, count: int) -> Verdict | None:
         """A fault, which stores nothing: decided by its codes, not by the HTTP status. A code that is not documented is
         nobody's fault among the events, so a person looks at it."""
-        faults = [f for key in ("Errors", "OperationErrors", "BatchErrors") for f in dicts(body.get(key))]
+        faults = [f for key in FAULTS for f in dicts(body.get(key))]
         if not faults:
             return None
         codes = {described(f)[0] for f in faults}
         known: dict[str, Any] = {
             "code": " ".join(described(f)[1] for f in faults),
             "message": "; ".join(described(f)[2] for f in faults),
-            "trace_id": str(body.get("TrackingId") or ""),
+            "trace_id": trace(body.get("TrackingId")),
         }
         if 117 in codes or response.status == 429:
             return Verdict(Kind.RATE_LIMITED, wait=minutes(1), **known)
@@ -176,14 +179,21 @@ class MicrosoftOffline(Platform):
             return Verdict(Kind.AUTH, **known)
         if CONFIGURATION in codes:
             return Verdict(Kind.CONFIGURATION, **known)
-        if codes & {0, *ROW_LATER}:
-            wait = max((ROW_LATER[code] for code in codes & ROW_LATER.keys()), default=None)
+        if passing := codes & LATER.keys():
+            wait = max(LATER[code] for code in passing) or None
             return Verdict(Kind.TRANSIENT, wait=wait, maybe_stored=True, **known)
         if codes <= REFUSED:
-            named = ((f.get("Index"), rejected(*described(f)[1:])) for f in faults)
-            culprits = {index: outcome for index, outcome in named if type(index) is int and 0 <= index < count}
+            named = [f for f in faults if f.get("Index") is not None]
+            ours = all(position(f, count) is not None for f in named)
+            culprits = {f["Index"]: rejected(*described(f)[1:]) for f in named if ours}
             return Verdict(Kind.REFUSED, culprits=culprits, **known)
         return by_status(response, **known) or Verdict(Kind.CONFIGURATION, **known)
+
+
+def position(error: Payload, count: int) -> int | None:
+    """The row that an error names; None if that is none of the `count` rows sent."""
+    index = error.get("Index")
+    return index if type(index) is int and 0 <= index < count else None
 
 
 def described(error: Payload) -> tuple[int, str, str]:

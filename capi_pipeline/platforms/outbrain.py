@@ -74,10 +74,10 @@ class Outbrain(Platform):
             return accepted(count)
         if response.status in (408, 429):
             return Verdict(Kind.RATE_LIMITED, wait=retry_after(response), code=code, message=message)
-        if response.status >= 500:  # a clear failure by its documentation, so sending again is safe
+        if 500 <= response.status < 600:  # a clear failure by its documentation, so sending again is safe
             return Verdict(Kind.TRANSIENT, wait=retry_after(response), code=code, message=message)
         if response.status in (400, 414, 422):  # 414: this event's address is too long
             return Verdict(Kind.SETTLED, [rejected(code, message)] * count)
-        if response.status > 400:  # path, method or blocking of our address: no event is to blame
+        if 400 < response.status < 500:  # path, method or blocking of our address: no event is to blame
             return Verdict(Kind.CONFIGURATION, code=code, message=message)
         return unreadable(response)

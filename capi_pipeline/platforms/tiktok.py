@@ -42,6 +42,7 @@ from capi_pipeline.platforms.base import (
     rejected,
     retry_after,
     seconds,
+    trace,
     unreadable,
 )
 
@@ -62,7 +63,7 @@ APP_NAMES = {
 }
 ATT_STATUS = {"AUTHORIZED", "DENIED", "NOT_DETERMINED", "RESTRICTED", "NOT_APPLICABLE"}
 LONGEST_CLICK_ID = 1000
-_INDEX = re.compile(r"\b(?:batch|data)[.\[]([0-9]{1,9})\b", re.I)
+_INDEX = re.compile(r"\b(?:batch|data)[.\[](-?[0-9]+)", re.I)
 
 
 class TikTok(Platform):
@@ -263,10 +264,10 @@ class TikTok(Platform):
         code = body.get("code")
         if not isinstance(code, int) or isinstance(code, bool):
             return by_status(response) or unreadable(response)
-        request_id = body.get("request_id")
-        trace_id = request_id if isinstance(request_id, str) else ""
-        known: dict[str, Any] = {"code": str(code), "message": str(body.get("message") or ""), "trace_id": trace_id}
-        if code in (0, 20001) and response.status == 200 and trace_id:
+        message, trace_id = body.get("message", ""), trace(body.get("request_id"))
+        known: dict[str, Any] = {"code": str(code), "message": str(message or ""), "trace_id": trace_id}
+        documented = isinstance(message, str) and isinstance(body.get("data"), dict | None)
+        if code in (0, 20001) and response.status == 200 and trace_id and documented:
             if self.config.test_event_code:
                 return only_tested(count, trace_id, "shown in Test Events; TikTok did not count it")
             # 20001, "partially successful", names no event; sending again would not find the failed one either.
@@ -276,8 +277,9 @@ class TikTok(Platform):
         if code in (40001, 40104, 40105):
             return Verdict(Kind.AUTH, **known)
         if 40000 <= code < 50000:
-            named = {int(index) for index in _INDEX.findall(known["message"])}
-            culprits = {index: rejected(code, known["message"]) for index in sorted(named) if index < count}
+            named = set(_INDEX.findall(known["message"]))
+            ours = named <= {str(index) for index in range(count)}  # else the words are about another request
+            culprits = {int(index): rejected(code, known["message"]) for index in named if ours}
             return Verdict(Kind.REFUSED, culprits=culprits, **known)
         if 50000 <= code < 60000:
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)

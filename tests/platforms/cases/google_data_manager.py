@@ -144,12 +144,6 @@ def refusal(status: int, name: str, *violations: tuple[str, str], reason: str = 
     return answer(status, {"error": {"code": status, "status": name, "message": message, "details": details}})
 
 
-def succeeded(response: Response, count: int) -> bool:
-    """200 and a request id."""
-    request_id = response.json().get("requestId")
-    return response.status == 200 and isinstance(request_id, str) and bool(request_id)
-
-
 QUEUED = [State.PENDING] * 2
 BAD = "INVALID_ARGUMENT"
 ANSWERS = [
@@ -159,7 +153,18 @@ ANSWERS = [
            Kind.SETTLED, outcomes=QUEUED, words="WARNING_REASON_GENERIC"),
     Answer("only checked", answer(200, {"requestId": "t-1"}), Kind.SETTLED, outcomes=[(State.WITHHELD, "test_mode")] * 2,
            config={"validate_only": True}),
-    Answer("no request id", answer(200, {}), Kind.TRANSIENT, maybe_stored=True),
+    *(
+        Answer(f"no request id: {body!r:.40}", answer(200, body), Kind.TRANSIENT, maybe_stored=True)
+        for body in (
+            {}, {"requestId": 5}, {"requestId": " "}, {"requestId": "a\x00"}, {"requestId": "jane@example.com"},
+            {"requestId": "x" * 201}, b'{"requestId": "a", "requestId": "b"}', b'{"requestId": "a", "x": NaN}',
+            '{"requestId": "a"}'.encode("utf-16"), b'{"requestId": "\xed\xa0\x80"}', b'{"requestId": "a"}}',
+        )
+    ),
+    Answer("queued, with a byte order mark", answer(200, b'\xef\xbb\xbf{"requestId": "abc"}'), Kind.SETTLED, outcomes=QUEUED),
+    Answer("queued, and an error", answer(200, {"requestId": "abc", "error": {"code": 13}}), Kind.TRANSIENT, maybe_stored=True),
+    Answer("queued, with warnings of another kind", answer(200, {"requestId": "abc", "fieldWarnings": ["none"]}), Kind.TRANSIENT,
+           maybe_stored=True),
     Answer("an error in a 200", refusal(200, "INTERNAL"), Kind.TRANSIENT, maybe_stored=True),
     Answer("HTML", answer(200, HTML), Kind.TRANSIENT, maybe_stored=True),
     Answer("401", refusal(401, "UNAUTHENTICATED"), Kind.AUTH, code="UNAUTHENTICATED"),
@@ -185,6 +190,10 @@ ANSWERS = [
     Answer("an event that is not there", refusal(400, BAD, ("events[2].a", "A")), Kind.CONFIGURATION),
     Answer("an event and the destination", refusal(400, BAD, ("events[0].a", "A"), ("destinations[0].x", "B")),
          Kind.CONFIGURATION),
+    *(
+        Answer(f"a 400 that is not Google's: {error!r}", answer(400, {"error": error}), Kind.TRANSIENT, maybe_stored=True)
+        for error in ({}, {"code": "400"}, {"code": 500, "status": BAD}, {"message": "words"})
+    ),
     Answer("no violation named", refusal(400, BAD), Kind.REFUSED, code=BAD),
     Answer("the destination in words", refusal(400, BAD, message="destinations[0] is wrong"), Kind.CONFIGURATION),
     *(
@@ -203,8 +212,8 @@ ANSWERS = [
 ]  # fmt: skip
 
 
-def status(word: Any, *errors: dict[str, Any], more: int = 0) -> Response:
-    one = {"destination": {}, "requestStatus": word, "eventsIngestionStatus": {"recordCount": "3"}}
+def status(word: Any, *errors: dict[str, Any], more: int = 0, **members: Any) -> Response:
+    one = {"destination": {}, "requestStatus": word, **members}
     if errors:
         one["errorInfo"] = {"errorCounts": list(errors)}
     return answer(200, {"requestStatusPerDestination": [one] * (1 + more)})
@@ -215,18 +224,13 @@ def count_of(reason: str, number: Any, indices: list[Any] | None = None) -> dict
     return found if indices is None else {**found, "recordIndices": indices}
 
 
-def settled(response: Response, count: int) -> bool:
-    """200, and one destination whose work has ended."""
-    found = response.json().get("requestStatusPerDestination")
-    words = ("SUCCESS", "PARTIAL_SUCCESS", "FAILED")
-    ended = (
-        [s for s in found if isinstance(s, dict) and s.get("requestStatus") in words] if isinstance(found, list) else []
-    )
-    return response.status == 200 and len(ended) == 1
-
-
 def later(title: str, response: Response, *outcomes: Any, **more: Any) -> Answer:
     return Answer(title, response, Kind.SETTLED, len(outcomes), outcomes, **more)
+
+
+def unsaid(title: str, response: Response) -> Answer:
+    """It says nothing about the three events that can be relied on: they are asked for again."""
+    return Answer(title, response, Kind.TRANSIENT, 3, maybe_stored=True)
 
 
 OK, AGAIN = State.ACCEPTED, (State.RETRY, "narrow")
@@ -238,6 +242,18 @@ SOON, SOON_TOO = (State.RETRY, "TOO_RECENT_CLICK", hours(6)), (State.RETRY, "INT
 HAS_IT = (OK, "DUPLICATE_TRANSACTION_ID")
 STATUS_ANSWERS = [
     later("success", status("SUCCESS"), OK, OK, OK),
+    later("success of all that was sent", status("SUCCESS", eventsIngestionStatus={"recordCount": "3"}), OK, OK, OK),
+    *(unsaid(f"success of {number}, not 3", status("SUCCESS", eventsIngestionStatus={"recordCount": number}))
+      for number in ("2", "4", 0, "-3", None, "three", True)),
+    unsaid("success, of nothing", status("SUCCESS", eventsIngestionStatus=[])),
+    *(unsaid(f"a failure with a broken reason: {broken}", status("FAILED", {**count_of("X", "3"), **broken}))
+      for broken in ({"reason": None}, {"reason": ""}, {"reason": 5}, {"recordCount": None}, {"recordCount": "0"},
+                     {"recordCount": "-1"}, {"recordCount": "4"}, {"recordCount": True})),
+    unsaid("a list of reasons that holds something else", status("SUCCESS", errorInfo={"errorCounts": [5]})),
+    unsaid("reasons that are no list", status("SUCCESS", errorInfo={"errorCounts": {"reason": "X"}})),
+    unsaid("information that is none", status("SUCCESS", errorInfo="INVALID_GCLID")),
+    unsaid("a destination beside something else",
+           answer(200, {"requestStatusPerDestination": [{"requestStatus": "SUCCESS"}, 5]})),
     Answer("still at work", status("PROCESSING"), Kind.WAITING, 3),
     Answer("a word of tomorrow", status("SLEEPING"), Kind.TRANSIENT, 3),
     Answer("a failure without a count", status("FAILED"), Kind.TRANSIENT, 3, maybe_stored=True),
@@ -246,7 +262,8 @@ STATUS_ANSWERS = [
     Answer("401", refusal(401, "UNAUTHENTICATED"), Kind.AUTH, 3),
     Answer("429", refusal(429, "RESOURCE_EXHAUSTED"), Kind.RATE_LIMITED, 3, wait=minutes(1)),
     Answer("503", answer(503, HTML), Kind.TRANSIENT, 3, maybe_stored=True),
-    later("an unknown request id", answer(404), *[(State.HELD, "request_unknown")] * 2),
+    later("an unknown request id", refusal(404, "NOT_FOUND"), *[(State.HELD, "request_unknown")] * 2),
+    unsaid("a gateway's 404", answer(404, HTML)),
     *(later(f"alone: {reason}", status("FAILED", count_of(reason, "1")), (State.REJECTED, reason)) for reason in FINAL),
     *(later(f"alone: {reason}", status("FAILED", count_of(reason, "1")), (OK, reason))
       for reason in ("DUPLICATE_TRANSACTION_ID", "DUPLICATE_GCLID")),
@@ -264,8 +281,12 @@ STATUS_ANSWERS = [
     later("one event for two reasons", status("FAILED", count_of("TOO_RECENT_CLICK", "1"), count_of("NO_CONSENT", "1")),
           (State.REJECTED, "NO_CONSENT")),
     later("Google has them", status("PARTIAL_SUCCESS", count_of("DUPLICATE_TRANSACTION_ID", "2")), *[HAS_IT] * 3),
-    later("an error in a success is no success", status("SUCCESS", count_of("INVALID_GCLID", "1")), AGAIN, AGAIN),
+    unsaid("an error in a success is no success", status("SUCCESS", count_of("INVALID_GCLID", "1"))),
+    later("all of them, and yet some came through", status("PARTIAL_SUCCESS", count_of("NO_CONSENT", "2")), AGAIN, AGAIN),
+    later("all failed, Google has one, and of the other it does not say why",
+          status("FAILED", count_of("DUPLICATE_GCLID", "1")), AGAIN, AGAIN),
     # positions
+    unsaid("all failed, and of some it does not say why", status("FAILED", count_of("INVALID_GCLID", "1", [1]))),
     later("positions", status("PARTIAL_SUCCESS", count_of("INVALID_GCLID", "1", [1])), OK, (State.REJECTED, "INVALID_GCLID"), OK),
     later("positions of two reasons",
           status("PARTIAL_SUCCESS", count_of("INVALID_GCLID", "1", [0]), count_of("DUPLICATE_GCLID", "1", [2])),

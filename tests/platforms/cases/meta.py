@@ -152,17 +152,6 @@ def error(code: int, status: int = 400, **more: Any) -> Response:
     return answer(status, {"error": {"code": code, "message": "words", "fbtrace_id": "Trace", **more}})
 
 
-def succeeded(response: Response, count: int) -> bool:
-    """200, all events received, and a trace."""
-    body = response.json()
-    return (
-        response.status == 200
-        and body.get("events_received") == count
-        and isinstance(body.get("fbtrace_id"), str)
-        and bool(body["fbtrace_id"])
-    )
-
-
 OK = {"events_received": 2, "messages": [], "fbtrace_id": "Trace"}
 USAGE = '{"1": [{"type": "ads_management", "estimated_time_to_regain_access": 7}]}'
 BOTH = [State.ACCEPTED] * 2
@@ -170,7 +159,21 @@ ANSWERS = [
     Answer("success", answer(200, OK), Kind.SETTLED, outcomes=BOTH),
     Answer("a warning is no error", answer(200, {**OK, "messages": ["check em"]}), Kind.SETTLED, outcomes=BOTH, words="check em"),
     Answer("another number of events", answer(200, {**OK, "events_received": 1}), Kind.TRANSIENT, maybe_stored=True),
-    Answer("no trace", answer(200, {"events_received": 2}), Kind.TRANSIENT, maybe_stored=True),
+    *(
+        Answer(f"no trace: {trace!r:.20}", answer(200, {**OK, "fbtrace_id": trace}), Kind.TRANSIENT, maybe_stored=True)
+        for trace in (None, "", " ", 5, "a b", "a\n", "jane@example.com", "x" * 201)
+    ),
+    *(
+        Answer(f"a number that is none: {number!r}", answer(200, {**OK, "events_received": number}), Kind.TRANSIENT,
+               maybe_stored=True)
+        for number in ("2", 2.0, [2], None, -2, 3)
+    ),
+    *(
+        Answer(f"success and an error: {error}", answer(200, {**OK, "error": error}), Kind.TRANSIENT, maybe_stored=True)
+        for error in (None, "words", {}, {"code": "190"}, {"message": "words"})
+    ),
+    Answer("a number twice", answer(200, b'{"events_received": 0, "events_received": 2, "fbtrace_id": "T"}'), Kind.TRANSIENT,
+           maybe_stored=True),
     Answer("an error in a 200", error(190, 200), Kind.AUTH, code="190"),
     Answer("HTML", answer(200, HTML), Kind.TRANSIENT, maybe_stored=True),
     Answer("nothing", answer(200), Kind.TRANSIENT, maybe_stored=True),

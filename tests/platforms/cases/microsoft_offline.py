@@ -112,11 +112,6 @@ def fault(code: Any, status: int = 400, key: str = "Errors", **more: Any) -> Res
     return answer(status, {"TrackingId": "Trace", "Type": "AdApiFaultDetail", key: [found]})
 
 
-def succeeded(response: Response, count: int) -> bool:
-    """200 with a list of the rows that failed."""
-    return response.status == 200 and isinstance(response.json().get("PartialErrors"), list)
-
-
 OK = State.ACCEPTED
 PERMANENT = (
     5602, 5603, 5604, 5605, 5606, 5607, 5608, 5609, 5610, 5611, 5614, 5616, 5618, 5619, 5620, 5621, 5622, 5623, 5624,
@@ -136,10 +131,28 @@ ANSWERS = [
            outcomes=[(State.RETRY, "5612", minutes(5)), (State.RETRY, "5615", hours(2))]),
     Answer("a row with two errors", rows(bad(5604, 0), bad(5612, 0)), Kind.SETTLED, outcomes=[(State.REJECTED, "5604"), OK]),
     Answer("in the other order", rows(bad(5612, 0), bad(5604, 0)), Kind.SETTLED, outcomes=[(State.REJECTED, "5604"), OK]),
-    Answer("feature not enabled", rows(bad(5613, 0, "NotEnabled")), Kind.CONFIGURATION, code="NotEnabled"),
+    Answer("passes by itself", rows(bad(0, 0), bad(117, 1)), Kind.SETTLED,
+           outcomes=[(State.RETRY, "0"), (State.RETRY, "117", minutes(1))]),
+    *(
+        Answer(f"the account, said of a row: {code}", rows(bad(code, 0, "Account")), Kind.CONFIGURATION, code="Account",
+               maybe_stored=True)
+        for code in (105, 106, 109, 1029, 5613)
+    ),
     *(Answer(f"a row that was not sent: {n}", rows(bad(5604, n)), Kind.TRANSIENT, maybe_stored=True) for n in (2, -1, True)),
     Answer("a row without an index", rows(bad(5604, None)), Kind.TRANSIENT, maybe_stored=True),
-    Answer("a code of another type", rows(bad([1], 0)), Kind.SETTLED, outcomes=[(State.REJECTED, "-1"), OK]),
+    *(
+        Answer(f"a row's code of another type: {code!r}", rows(bad(code, 0)), Kind.TRANSIENT, maybe_stored=True)
+        for code in ([1], "5604", None, True)
+    ),
+    *(
+        Answer(f"{entry!r} in the list", rows(bad(5604, 0), entry), Kind.TRANSIENT, maybe_stored=True)
+        for entry in (None, 5604, [])
+    ),
+    *(
+        Answer(f"rows and {key}", answer(200, {"PartialErrors": [], key: [{"Code": code, "Index": 0}]}), Kind.TRANSIENT,
+               maybe_stored=True)
+        for key, code in (("Errors", 201), ("OperationErrors", 5601), ("BatchErrors", 5604))
+    ),
     Answer("no list", answer(200, {"PartialErrors": None}), Kind.TRANSIENT, maybe_stored=True),
     Answer("HTML", answer(200, HTML), Kind.TRANSIENT, maybe_stored=True),
     Answer("a list in a 500", rows(status=500), Kind.TRANSIENT, maybe_stored=True),
@@ -153,6 +166,8 @@ ANSWERS = [
     Answer("unreadable input", fault(201), Kind.REFUSED, code="Error201"),
     *(Answer(f"the list {code}", fault(code, key="OperationErrors"), Kind.REFUSED) for code in (5600, 5601)),
     Answer("a fault that names its row", fault(5604, key="BatchErrors", Index=1), Kind.REFUSED, culprits={1: "Error5604"}),
+    Answer("a fault that names a row of ours and one of nobody",
+           answer(400, {"BatchErrors": [{"Code": 5604, "Index": 1}, {"Code": 5604, "Index": 2}]}), Kind.REFUSED),
     Answer("a fault that names a row of nobody", fault(5604, key="BatchErrors", Index=9), Kind.REFUSED),
     Answer("feature not enabled, as a fault", fault(5613), Kind.CONFIGURATION, words="words"),
     Answer("a goal that does not accept yet, as a fault", fault(5615, key="BatchErrors"), Kind.TRANSIENT, wait=hours(2),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
-from capi_pipeline.platforms.base import Kind, Reason, Response, State, minutes
+from capi_pipeline.platforms.base import Kind, Reason, State, minutes
 from tests.platforms.support import GONE, HTML, NOBODY, Answer, Case, answer, click, event
 
 NAMED = {name: f"Goal of {name}" for name in EVENT_NAMES if name not in ("refund", "custom")}
@@ -48,11 +48,6 @@ CASES = [
 ]  # fmt: skip
 
 
-def succeeded(response: Response, count: int) -> bool:
-    """The status is all that Outbrain says."""
-    return 200 <= response.status < 400
-
-
 TAKEN, REJECTED = [State.ACCEPTED], State.REJECTED
 ANSWERS = [
     *(Answer(f"{status}", answer(status, b"GIF89a"), Kind.SETTLED, 1, TAKEN) for status in (200, 202, 204, 301, 302)),
@@ -60,5 +55,6 @@ ANSWERS = [
     *(Answer(f"{s}", answer(s), Kind.CONFIGURATION, 1, code=f"http_{s}") for s in (401, 403, 404, 405, 410, 451)),
     *(Answer(f"{s}", answer(s), Kind.RATE_LIMITED, 1, code=f"http_{s}") for s in (408, 429)),
     Answer("429 with its wait", answer(429, retry_after="60"), Kind.RATE_LIMITED, 1, wait=minutes(1)),
-    *(Answer(f"{s}", answer(s, HTML), Kind.TRANSIENT, 1, code=f"http_{s}") for s in (500, 502, 503, 504)),
+    *(Answer(f"{s}", answer(s, HTML), Kind.TRANSIENT, 1, code=f"http_{s}") for s in (500, 502, 503, 504, 599)),
+    *(Answer(f"{s}", answer(s), Kind.TRANSIENT, 1, maybe_stored=True) for s in (0, 100, 103, 199, 600, 999)),
 ]  # fmt: skip

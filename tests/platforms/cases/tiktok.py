@@ -149,19 +149,6 @@ def said(code: Any, status: int = 200, message: str = "words", **more: Any) -> R
     return answer(status, {"code": code, "message": message, "request_id": "Request", "data": {}, **more})
 
 
-def succeeded(response: Response, count: int) -> bool:
-    """200, code 0 (or 20001), and the request's id."""
-    body = response.json()
-    code, request_id = body.get("code"), body.get("request_id")
-    return (
-        response.status == 200
-        and type(code) is int
-        and code in (0, 20001)
-        and type(request_id) is str
-        and bool(request_id)
-    )
-
-
 BOTH = [State.ACCEPTED] * 2
 INDEXED = "Batch.1.properties.value: Not a valid number"
 ANSWERS = [
@@ -178,6 +165,15 @@ ANSWERS = [
     Answer("a revoked token", said(40105), Kind.AUTH, code="40105"),
     Answer("a bad parameter", said(40002), Kind.REFUSED, code="40002"),
     Answer("a bad parameter of one event", said(40002, message=INDEXED), Kind.REFUSED, culprits={1: "40002"}),
+    *(
+        Answer(f"of an event that was sent and one that was not: {index}", said(40002, message=f"{INDEXED}, Batch.{index}.x"),
+               Kind.REFUSED)
+        for index in (2, 7, -1, 99999999999)
+    ),
+    *(
+        Answer(f"success with {key} {value!r}", said(0, **{key: value}), Kind.TRANSIENT, maybe_stored=True)
+        for key, value in (("message", 5), ("data", "failed"), ("data", [1]), ("request_id", "a b"), ("request_id", "a@b.c"))
+    ),
     Answer("of an event that is not there", said(40002, message="Batch.7.event_id: Not a valid string"), Kind.REFUSED),
     Answer("of two events", said(40002, 400, "data[0].event_time, data[1].event_time"), Kind.REFUSED,
            culprits={0: "40002", 1: "40002"}),

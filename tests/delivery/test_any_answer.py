@@ -1,0 +1,135 @@
+"""Whatever a platform answers, delivery settles each event once, says nothing private, and waits a day at most."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import create_engine
+
+from capi_pipeline.delivery.attempt import Attempts
+from capi_pipeline.delivery.http import Exchange
+from capi_pipeline.delivery.ledger import Item, Settlement
+from capi_pipeline.delivery.pace import Pace
+from capi_pipeline.delivery.redaction import LONGEST, Redactor
+from capi_pipeline.delivery.report import Report
+from capi_pipeline.delivery.tokens import Tokens, _usable
+from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
+from capi_pipeline.platforms import NAMES
+from capi_pipeline.platforms.base import Grant, Kind, Response, State
+from tests.platforms.documented import GRANT, READ, granted, object_of
+from tests.platforms.fuzz import ANSWERS, damaged_answers, many, named
+from tests.platforms.mutation import SECRETS
+from tests.platforms.support import HTML, Answer, answer, cases, made
+
+from .support import DESTINATION, KEY, NOW, Clock, Granting, Stop
+from .test_attempt import Keys
+
+PLATFORMS = {name: made(name) for name in NAMES}
+GROUPS: dict[str, Any] = {
+    "tiktok": ("web", "C4"),
+    "google_data_manager": "1",
+    "microsoft_offline": "OfflineConversions",
+}
+STATES = {State.ACCEPTED, State.PENDING, State.REJECTED, State.RETRY, State.HELD}
+
+
+def quiet(words: str | None) -> None:
+    assert len(words or "") <= LONGEST
+    assert not [secret for secret in SECRETS if secret in (words or "")]
+
+
+def deliver(name: str, response: Response, count: int) -> None:
+    """Deliver `count` events to a platform that answers every request in this way, and look at what is recorded."""
+    platform, clock, settled, report = PLATFORMS[name], Clock(), list[Settlement](), Report()
+    count = min(count, platform.limits.events)
+    stop = Stop(clock)
+    attempts = Attempts(
+        DESTINATION, platform, lambda request: Exchange(response, 1, 0.001), Keys(), Pace(None, clock=clock.monotonic),  # type: ignore[arg-type]
+        report, Redactor([SECRETS[0]]), settled.extend, 0.0, stop, clock.now, clock.monotonic,
+    )  # fmt: skip
+    items = [Item("purchase", f"e{number}", 0, int(NOW.timestamp() * 1e6)) for number in range(count)]
+    attempts.deliver(GROUPS.get(name), [(item, {"id": item.event_id}) for item in items])
+    assert sorted(settlement.key for settlement in settled) == sorted(item.key for item in items)
+    assert {settlement.state for settlement in settled} <= STATES
+    taken = [settlement for settlement in settled if settlement.state in (State.ACCEPTED, State.PENDING)]
+    assert len(taken) <= len(READ[name].says(response, count).taken)
+    for settlement in settled:
+        quiet(settlement.code)
+        quiet(settlement.message)
+        assert len(settlement.trace_id or "") <= 200
+        assert "@" not in (settlement.trace_id or "")
+        assert settlement.trace_id or settlement.state is not State.PENDING
+        assert settlement.not_before is None or NOW <= settlement.not_before <= clock.now() + timedelta(days=1)
+    for code, words in report.rejections:
+        quiet(code)
+        quiet(words)
+    assert not report.error or isinstance(report.error, CapiError)
+    assert not [secret for secret in SECRETS if secret in str(report.error)]
+    assert sum(report.sent.values()) == count
+    assert clock.elapsed == 0.0  # without patience nobody waits for a platform that asks for it
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_answer_settles_each_event_once(name: str) -> None:
+    for number, response, count in damaged_answers(name, READ[name], cases(name).ANSWERS):
+        with named(number, response, count):
+            deliver(name, response, count)
+
+
+@given(response=ANSWERS, count=st.integers(1, 4))
+@many
+def test_any_answer_settles_each_event_once(response: Response, count: int) -> None:
+    for name in NAMES:
+        deliver(name, response, count)
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+NOWHERE = create_engine("postgresql+psycopg2://nowhere.invalid/")  # reading an answer needs no database
+
+
+GRANTS = [
+    Answer("refused", answer(status, {"error": error, "error_description": "words"}), Kind.AUTH)
+    for status, error in ((400, "invalid_grant"), (401, "invalid_client"), (503, "temporarily_unavailable"))
+] + [Answer("a gateway's page", answer(502, HTML), Kind.TRANSIENT)]
+
+
+def ask(response: Response) -> None:
+    """A token is only taken from the documented answer; everything else is a dead consent or an endpoint that fails."""
+    platform, redact = Granting(Granting.Config()), Redactor([SECRETS[0]])
+    tokens = Tokens(DESTINATION, platform, NOWHERE, lambda _: Exchange(response, 1, 0.001), lambda: KEY, redact)
+    try:
+        answer = tokens._ask(Grant("client", "client-secret-value", "refresh-0"))
+    except (AuthenticationError, DeliveryError) as error:
+        words = str(error)
+        assert not [secret for secret in SECRETS if secret in words]
+        assert len(words) < 3 * LONGEST
+        return
+    if answer is None:
+        assert object_of(response.body).get("error") == "invalid_grant"
+        return
+    assert granted(response)
+    assert "***" in redact(f"the token {answer['access_token']} was seen") or len(answer["access_token"]) < 4
+    assert timedelta(0) < _usable(answer.get("expires_in")) < timedelta(days=1200)
+
+
+def test_the_documented_grant_is_one() -> None:
+    for response in GRANT.successes(1):
+        assert granted(response)
+        ask(response)
+
+
+def test_a_damaged_grant_is_no_token() -> None:
+    for number, response, _ in damaged_answers("tokens", GRANT, GRANTS):
+        with named(number, response):
+            ask(response)
+
+
+@given(response=ANSWERS)
+@many
+def test_any_answer_that_is_no_grant_is_no_token(response: Response) -> None:
+    ask(response)
