@@ -14,7 +14,7 @@ warnings.filterwarnings("ignore", message="(?s).*materializes assets with varyin
 
 from capi_pipeline import destinations as documents  # noqa: E402
 from capi_pipeline.components.destination import destination_defs  # noqa: E402
-from capi_pipeline.defs import automation, conversions, models, verdicts  # noqa: E402
+from capi_pipeline.defs import automation, conversions, ledger, models, verdicts  # noqa: E402
 from capi_pipeline.settings import settings  # noqa: E402
 
 
@@ -31,5 +31,6 @@ def defs() -> dg.Definitions:
         conversions.defs(chosen),
         *per_destination.values(),
         asking,
+        ledger.defs(chosen),
         automation.defs(chosen, jobs, next(iter(asking.jobs or []), None)),
     )

@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     staging_key: SecretStr | None = Field(None, description="Key of the encrypted staging files (32 bytes, base64).")
     token_key: SecretStr | None = Field(None, description="Key of stored OAuth tokens (32 bytes, base64).")
     staging_days: int = Field(14, description="Days that hashed conversions are kept.", ge=1)
+    ledger_days: int = Field(
+        400,
+        description="Days that the ledger remembers what is settled; far more than any platform takes.",
+        ge=1,
+        le=36500,
+    )
     patience: float = Field(
         60.0, description="Seconds that one request is retried in place before the hour fails.", ge=0
     )

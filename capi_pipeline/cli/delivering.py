@@ -100,7 +100,9 @@ def retry(
         if rejected:
             queries.reopen_rejected(ledger, names, only)
         todo = {(row.destination, row.hour) for row in queries.unfinished(ledger)}
-        todo |= {(name, start) for name in names for start in failed_hours(name)}
+        for name in names:
+            before = ledger.pruned_before(name)  # of a forgotten hour nothing can be sent, nor is anything left
+            todo |= {(name, start) for start in failed_hours(name) if before is None or start >= before}
         left = sorted((n, h) for n, h in todo if n in names and only in (None, h))
         staged = staging(settings)
         outcomes = []

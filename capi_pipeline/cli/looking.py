@@ -37,13 +37,13 @@ def status(
         else:
             rows = queries.summaries(ledger, datetime.now(UTC) - timedelta(hours=hours))
         left = [row for row in queries.unfinished(ledger) if only in (None, row.hour)]
-        waiting, held = queries.waiting_verdicts(ledger), queries.held(ledger)
+        waiting, held = queries.waiting_verdicts(ledger), queries.held(ledger, hour=only)
     if json:
         dump(
             {
                 "destinations": [row.document() for row in rows],
-                "unfinished": [vars_of(row) for row in left],
-                "held": [vars_of(row) for row in held],
+                "unfinished": [row.__dict__ for row in left],
+                "held": [row.document() for row in held],
                 "waiting_for_verdicts": waiting,
             }
         )
@@ -76,6 +76,7 @@ def status(
 def resolve(
     destination: Destinations = None,
     event_id: Annotated[list[str] | None, typer.Option(help="Only this event; repeat for several.")] = None,
+    hour: Annotated[str | None, typer.Option(help="Only this hour, e.g. 2026-10-01T14 (UTC).")] = None,
     accept: Annotated[bool, typer.Option("--accept", help="The platform has them: count them as accepted.")] = False,
     resend: Annotated[
         bool, typer.Option("--resend", help="It does not have them: send them with the next run.")
@@ -88,19 +89,20 @@ def resolve(
     """
     if accept and resend:
         raise typer.BadParameter("choose one of --accept and --resend")
+    only = hour_option(hour)
     with stack.running() as settings:
         names = chosen_names(settings, destination) if destination else None
         ledger = Ledger.open(settings.require("ledger_url"))
-        held = queries.held(ledger, names, event_id)
+        held = queries.held(ledger, names, event_id, only)
         if event_id and (missing := set(event_id) - {row.event_id for row in held}):
             raise ConfigurationError(
                 f"Not held: {', '.join(sorted(missing))}.", "List what is held with `capi resolve`."
             )
-        changed = queries.resolve(ledger, accept, names, event_id) if accept or resend else 0
+        changed = queries.resolve(ledger, accept, names, event_id, only) if accept or resend else 0
     if json:
         dump(
             {
-                "held": [vars_of(row) for row in held],
+                "held": [row.document() for row in held],
                 "accepted": changed if accept else 0,
                 "to_resend": changed if resend else 0,
             }
@@ -113,18 +115,14 @@ def resolve(
         out.print(f"{changed} events will be sent by the next run: `capi retry`.")
     else:
         _show_held(held)
-        out.print("Decide with --accept (the platform has them) or --resend (it does not).")
+        out.print("Look them up in the platform's own reports, then decide, for all of these or fewer:")
+        out.print("  --accept  it has them: they count as accepted, and are never sent again.")
+        out.print("  --resend  it does not: the next run sends them if it may. What it does have would count twice.")
 
 
 def _show_held(held: list[queries.HeldRow]) -> None:
-    body = [
-        (r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.event_name, r.event_id, r.message or r.reason) for r in held[:50]
-    ]
+    body = [(r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.event_name, r.event_id, r.why) for r in held[:50]]
     columns = ("destination", "hour", "event", "event id", "why")
     out.print(table(f"{len(held)} events wait for a person (`capi resolve`)", columns, body, columns))
     if len(held) > 50:
         out.print(f"… and {len(held) - 50} more: `capi resolve --json`.")
-
-
-def vars_of(row: queries.Open | queries.HeldRow) -> dict[str, object]:
-    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.__dict__.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -52,8 +53,12 @@ def _cell(value: Any) -> Text | str:
 
 
 def dump(document: Any) -> None:
-    """JSON on standard output."""
-    sys.stdout.write(json.dumps(document, indent=1, default=str, ensure_ascii=False) + "\n")
+    """JSON on standard output; times as ISO 8601."""
+    sys.stdout.write(json.dumps(document, indent=1, default=_plain, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def as_json() -> bool:

@@ -20,7 +20,7 @@ from capi_pipeline.conversions.conversion import Conversion, conversions
 from capi_pipeline.delivery.attempt import Attempts, Member
 from capi_pipeline.delivery.decide import OnUnknown, Step, decide
 from capi_pipeline.delivery.http import Send
-from capi_pipeline.delivery.ledger import Held, HourLedger, Item, Key, Ledger
+from capi_pipeline.delivery.ledger import HELD_WORDS, Held, HourLedger, Item, Key, Ledger
 from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.queries import unfinished
 from capi_pipeline.delivery.redaction import Redactor, example
@@ -238,7 +238,7 @@ class _Run:
             elif step is Step.WAIT and row and row.not_before:
                 self.waits = max(self.waits or row.not_before, row.not_before)
             elif step is Step.HOLD and held:
-                kept.append((item, (State.HELD, held.value, _HELD_WORDS[held])))
+                kept.append((item, (State.HELD, held.value, HELD_WORDS[held])))
             elif step is Step.SEND:
                 try:
                     if unselected:  # it was selected when the ledger first heard of it
@@ -257,7 +257,7 @@ class _Run:
                     detail = self.delivery.redact(no.detail)
                     if since is not None:  # it may be at the platform already, so it is not ours to forget
                         held = Held.NOT_SENDABLE
-                        kept.append((item, (State.HELD, held.value, f"{_HELD_WORDS[held]} ({no.reason.value})")))
+                        kept.append((item, (State.HELD, held.value, f"{HELD_WORDS[held]} ({no.reason.value})")))
                     else:
                         kept.append((item, (State.WITHHELD, no.reason.value, detail)))
                     continue
@@ -322,14 +322,6 @@ class _Run:
             elif c.event_time < latest:
                 out[(c.event_name, c.event_id)] = Reason.SUPERSEDED
         return out
-
-
-_HELD_WORDS = {
-    Held.NO_DEDUPLICATION: "an earlier attempt may have arrived, and the platform would count a repetition",
-    Held.WINDOW_CLOSED: "an earlier attempt may have arrived, and the platform's deduplication window has closed",
-    Held.NOT_SENDABLE: "an earlier attempt may have arrived, and by now it may not be sent",
-    Held.POLICY: "an earlier attempt may have arrived, and this destination says `on_unknown: hold`",
-}
 
 
 def _waves(requests: Iterable[tuple[Any, list[Member]]], events: int) -> Iterator[list[tuple[Group, list[Member]]]]:

@@ -37,6 +37,15 @@ class Held(StrEnum):
     NO_VERDICT = "no_verdict"  # the platform queued it and never said what became of it
 
 
+HELD_WORDS = {
+    Held.NO_DEDUPLICATION: "an earlier attempt may have arrived, and the platform would count a repetition",
+    Held.WINDOW_CLOSED: "an earlier attempt may have arrived, and the platform's deduplication window has closed",
+    Held.NOT_SENDABLE: "an earlier attempt may have arrived, and by now it may not be sent",
+    Held.POLICY: "an earlier attempt may have arrived, and this destination says `on_unknown: hold`",
+    Held.NO_VERDICT: "the platform queued it and never said what became of it",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What the ledger knows of one event at one destination."""

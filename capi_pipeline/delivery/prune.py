@@ -38,7 +38,7 @@ class Pruned:
     bytes_after: int = 0
 
     def document(self) -> dict[str, Any]:
-        return {**self.__dict__, "before": self.before.isoformat(), "rows": dict(self.rows)}
+        return {**self.__dict__, "rows": dict(self.rows)}
 
 
 def horizon(days: int, platforms: Iterable[type[Platform]], now: datetime) -> datetime:

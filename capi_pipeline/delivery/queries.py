@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from capi_pipeline.delivery.ledger import WAITS, Ledger
+from capi_pipeline.delivery.ledger import HELD_WORDS, WAITS, Held, Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 
 
@@ -56,6 +56,18 @@ class HeldRow:
     reason: str
     message: str
     since: datetime | None
+    trace_id: str | None
+
+    @property
+    def why(self) -> str:
+        """The reason in words, and what was said at the time."""
+        words = HELD_WORDS[Held(self.reason)]
+        if self.message.startswith(words):
+            return self.message
+        return f"{words}: {self.message}" if self.message else words
+
+    def document(self) -> dict[str, Any]:
+        return {**self.__dict__, "why": self.why}
 
 
 def summary(ledger: Ledger, destination: str, hour: datetime) -> Summary:
@@ -100,23 +112,30 @@ def due(
 
 
 def held(
-    ledger: Ledger, destinations: Sequence[str] | None = None, event_ids: Sequence[str] | None = None
+    ledger: Ledger,
+    destinations: Sequence[str] | None = None,
+    event_ids: Sequence[str] | None = None,
+    hour: datetime | None = None,
 ) -> list[HeldRow]:
     """Events that wait for a person."""
-    query = f"""select destination, event_name, event_id, hour, reason, coalesce(message, ''), unknown_since
+    query = f"""select destination, event_name, event_id, hour, reason, coalesce(message, ''), unknown_since, trace_id
         from {SCHEMA}.deliveries where state = 'held' and {_CHOSEN} order by hour, destination, event_id"""
-    found = ledger.query(query, names=_list(destinations), ids=_list(event_ids))
-    return [
-        HeldRow(d, n, i, hour.astimezone(UTC), reason, words, since) for d, n, i, hour, reason, words, since in found
-    ]
+    found = ledger.query(query, names=_list(destinations), ids=_list(event_ids), hour=hour)
+    return [HeldRow(d, n, i, when.astimezone(UTC), *rest) for d, n, i, when, *rest in found]
 
 
-def resolve(ledger: Ledger, accept: bool, destinations: Sequence[str] | None, event_ids: Sequence[str] | None) -> int:
+def resolve(
+    ledger: Ledger,
+    accept: bool,
+    destinations: Sequence[str] | None,
+    event_ids: Sequence[str] | None,
+    hour: datetime | None = None,
+) -> int:
     """Settle held events: `accept` (the platform has them), or leave them for the next run. Returns how many."""
     new = "'accepted', reason = 'resolved_by_person'" if accept else "'retry', reason = null"
     query = f"""update {SCHEMA}.deliveries set state = {new}, unknown_since = null, not_before = null,
         settled_at = clock_timestamp() where state = 'held' and {_CHOSEN} returning 1"""
-    return len(ledger.query(query, names=_list(destinations), ids=_list(event_ids)))
+    return len(ledger.query(query, names=_list(destinations), ids=_list(event_ids), hour=hour))
 
 
 def reopen_rejected(ledger: Ledger, destinations: Sequence[str], hour: datetime | None) -> int:
@@ -141,7 +160,8 @@ def waiting_verdicts(ledger: Ledger) -> dict[str, int]:
 
 _LEFT = f"(state in ('retry', 'sending') or {WAITS})"
 _CHOSEN = """(cast(:names as text[]) is null or destination = any(:names))
-    and (cast(:ids as text[]) is null or event_id = any(:ids))"""
+    and (cast(:ids as text[]) is null or event_id = any(:ids))
+    and (cast(:hour as timestamptz) is null or hour = :hour)"""
 
 
 def _list(values: Sequence[str] | None) -> list[str] | None:

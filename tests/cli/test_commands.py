@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from capi_pipeline import render
 from capi_pipeline.cli import app
-from capi_pipeline.delivery.ledger import Ledger
+from capi_pipeline.delivery.ledger import HELD_WORDS, Held, Ledger
 from capi_pipeline.destinations import load
 from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms import platform as platform_class
@@ -37,7 +38,7 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> dict[tuple[str,
 
 def test_these_are_all_commands() -> None:
     assert {" ".join(path) for path in commands()} == {
-        "demo", "up", "sandbox", "sync", "retry", "status", "resolve", "render", "destinations", "destinations add",
+        "demo", "up", "sandbox", "sync", "retry", "status", "resolve", "prune", "render", "destinations", "destinations add",
         "doctor",
     }  # fmt: skip
 
@@ -261,23 +262,30 @@ def test_status_of_an_empty_ledger(own: Capi) -> None:
         own("status", "--hours", hours, code=2)
 
 
+def remember(url: str, rows: list[dict[str, Any]]) -> None:
+    """These rows in the ledger, each with an `id` and a `state`."""
+    Ledger.open(url).engine.dispose()
+    usual = {"destination": "meta", "hour": LONG_AGO, "reason": None, "since": None, "message": None}
+    table.sql(
+        url,
+        """insert into capi.deliveries (destination, event_name, event_id, hour, state, reason, message, event_time,
+            recorded_at, unknown_since) values (:destination, 'purchase', :id, :hour, :state, :reason, :message, :hour, :hour,
+            :since)""",
+        [{**usual, **row} for row in rows],
+    )
+
+
+LONG_AGO = HOUR.replace(year=2025)
+
+
 @pytest.fixture
 def held(own: Capi) -> Capi:
     """Two events of long ago are held, and one is left to retry."""
-    url = own.environment["CAPI_LEDGER_URL"]
-    Ledger.open(url).engine.dispose()
-    table.sql(
-        url,
-        """insert into capi.deliveries (destination, event_name, event_id, hour, state, reason, event_time, recorded_at,
-            unknown_since) values (:destination, 'purchase', :id, :hour, :state, :reason, :hour, :hour, :since)""",
-        [
-            {"destination": "meta", "id": id_, "hour": HOUR.replace(year=2025), "state": state, "reason": reason, "since": since}
-            for id_, state, reason, since in (
-                ("one", "held", "unknown_after_window", HOUR), ("two", "held", "unknown_after_window", HOUR),
-                ("three", "retry", None, None),
-            )
-        ],
-    )  # fmt: skip
+    one = {"state": "held", "reason": "unknown_after_window", "since": HOUR, "message": "the connection broke"}
+    remember(
+        own.environment["CAPI_LEDGER_URL"],
+        [{"id": "one", **one}, {"id": "two", **one}, {"id": "three", "state": "retry"}],
+    )
     return own
 
 
@@ -289,12 +297,27 @@ def test_status_never_hides_what_waits_however_old_it_is(held: Capi) -> None:
     told = held("status", "--json").json
     assert [row["event_id"] for row in told["held"]] == ["one", "two"]
     assert [row["retry"] for row in told["unfinished"]] == [1]
+    assert {row["hour"] for row in told["held"] + told["unfinished"]} == {LONG_AGO.isoformat()}
+    assert held("status", "--hour", "2026-10-01T14", "--json").json["held"] == []
+
+
+@pytest.mark.parametrize("reason", Held)
+def test_what_is_held_is_explained_in_words(own: Capi, reason: Held) -> None:
+    said = {"id": "one", "state": "held", "reason": reason.value, "message": "the connection broke"}
+    remember(own.environment["CAPI_LEDGER_URL"], [said])
+    for command in ("status", "resolve"):
+        out = " ".join(own(command).out.split())
+        assert HELD_WORDS[reason] in out
+        assert "the connection broke" in out
+        (row,) = own(command, "--json").json["held"]
+        assert row["why"] == f"{HELD_WORDS[reason]}: the connection broke"
 
 
 def test_resolve_lists_and_changes_nothing_until_it_is_told(held: Capi) -> None:
     out = held("resolve").out
     assert "one" in out
-    assert "--accept" in out
+    for words in ("--accept it has them", "never sent again", "--resend it does not", "count twice"):
+        assert words in " ".join(out.split())
     told = held("resolve", "--json").json
     assert (len(told["held"]), told["accepted"], told["to_resend"]) == (2, 0, 0)
     assert "choose one" in held("resolve", "--accept", "--resend", code=2).err
@@ -303,9 +326,77 @@ def test_resolve_lists_and_changes_nothing_until_it_is_told(held: Capi) -> None:
 def test_resolve_settles_what_it_is_told_to(held: Capi) -> None:
     told = held("resolve", "--event-id", "one", "--accept", "--json").json
     assert told["accepted"] == 1
-    assert "1 events will be sent" in held("resolve", "--destination", "meta", "--resend").out
+    assert "Nothing is held" in held("resolve", "--hour", "2025-10-01T15", "--resend").out
+    assert (
+        "1 events will be sent" in held("resolve", "--destination", "meta", "--hour", "2025-10-01T14", "--resend").out
+    )
     status = held("status", "--hour", "2025-10-01T14", "--json").json
     (hour,) = status["destinations"]
     assert (hour["accepted"], hour["retry"], hour["held"]) == (1, 2, 0)
     assert "Nothing is held" in held("resolve").out
     held.mistake("resolve", "--event-id", "one", "--accept", names=["Not held: one", "capi resolve"])
+    assert "write 2026-10-01T14" in held("resolve", "--hour", "noon", code=2).err
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("--accept", 0), ("--resend", 1)])
+def test_an_answer_decides_what_the_next_run_sends(delivering: Capi, answer: str, sent: int) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    table.create(delivering.environment["CAPI_WAREHOUSE_URL"], [table.row(0, hour)])
+    row = {"id": "order-000000", "state": "held", "reason": "unknown_by_policy", "since": hour, "hour": hour}
+    remember(delivering.environment["CAPI_LEDGER_URL"], [row])
+    when = ["--hour", f"{hour:%Y-%m-%dT%H}"]
+    delivering("sync", *when, CAPI_START=f"{hour:%Y-%m-%d-%H:00}")
+    assert requests.get(f"{delivering.environment['SANDBOX']}/_sandbox/counts").json()["meta"]["accepted"] == 0
+    delivering("resolve", answer, *when)
+    delivering("sync", *when, CAPI_START=f"{hour:%Y-%m-%d-%H:00}")
+    assert requests.get(f"{delivering.environment['SANDBOX']}/_sandbox/counts").json()["meta"]["accepted"] == sent
+    (told,) = delivering("status", *when, "--json").json["destinations"]
+    assert (told["accepted"], told["held"], told["retry"]) == (1, 0, 0)
+
+
+# --- prune ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def grown(own: Capi) -> Capi:
+    """Three settled events and one that is left, of two years ago; one settled event of now."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    old = {"hour": now - timedelta(days=730)}
+    remember(
+        own.environment["CAPI_LEDGER_URL"],
+        [
+            {"id": "one", "state": "accepted", **old}, {"id": "two", "state": "rejected", **old},
+            {"id": "three", "state": "withheld", "destination": "gone", **old}, {"id": "four", "state": "retry", **old},
+            {"id": "five", "state": "accepted", "hour": now},
+        ],
+    )  # fmt: skip
+    return own
+
+
+def test_prune_first_says_what_would_go_and_then_does_it_once(grown: Capi) -> None:
+    dry = grown("prune", "--dry-run", "--json").json
+    assert (dry["dry"], dry["rows"], dry["hours"], dry["busy"]) == (True, {"meta": 2, "gone": 1}, 2, 0)
+    out = grown("prune", "--dry-run").out
+    assert "Would go" in out
+    assert "kB" in out
+    done = grown("prune", "--json").json
+    assert [done[key] for key in ("dry", "rows", "hours", "busy")] == [False, dry["rows"], 2, 0]
+    out = grown("prune").out
+    assert "Nothing to prune" in out
+    status = grown("status", "--hours", str(24 * 1000), "--json").json["destinations"]
+    assert [(row["destination"], row["accepted"], row["retry"]) for row in status] == [("meta", 1, 1)]
+
+
+def test_prune_says_how_many_rows_went_and_what_the_ledger_takes(grown: Capi) -> None:
+    done = grown("prune")
+    assert "Pruned" in done.out
+    assert "The ledger had" in done.out
+    assert "gone" in done.out
+    assert "2/2" in done.err  # the bar
+
+
+def test_prune_refuses_a_retention_that_a_platform_outlasts(grown: Capi) -> None:
+    names = ["CAPI_LEDGER_DAYS is 100", "Microsoft Advertising", "90 days", "120"]
+    grown.mistake("prune", names=names, CAPI_LEDGER_DAYS="100")
+    grown.mistake("sync", names=names, CAPI_LEDGER_DAYS="100")
+    assert grown("prune", "--dry-run", "--json", CAPI_LEDGER_DAYS="120").json["rows"] == {"meta": 2, "gone": 1}

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from capi_pipeline.defs.automation import hours_of_tick
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
 from capi_pipeline.delivery.queries import due
+from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.platforms.base import State
 from capi_pipeline.steps import key_of
 
@@ -93,3 +94,29 @@ def test_the_sensor_asks_for_each_such_hour_once(
         ("destination_meta", key_of(HOUR - timedelta(hours=1))),
     }
     assert len({r.run_key for r in requests}) == 2
+
+
+def test_the_ledger_is_pruned_by_its_own_job_with_the_numbers(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from capi_pipeline.definitions import defs
+
+    ledger = Ledger.open(ledger_url)
+    long_ago = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=500)
+    for start, id_ in ((long_ago, "old"), (HOUR, "new")):
+        with ledger.hour("meta", start, "run") as hour:
+            hour.claim([Item("purchase", id_, 0, 0)])
+            hour.settle([Settlement(("purchase", id_), State.ACCEPTED)])
+    ledger.query("update capi.deliveries set settled_at = hour")
+    monkeypatch.setenv("CAPI_LEDGER_URL", ledger_url)
+    result = defs().get_repository_def().get_job("prune_ledger").execute_in_process()
+    (output,) = [event for event in result.all_events if event.event_type_value == "STEP_OUTPUT"]
+    metadata = {key: entry.value for key, entry in output.step_output_data.metadata.items()}
+    assert (metadata["rows"], metadata["rows_meta"], metadata["hours"], metadata["busy_hours"]) == (1, 1, 1, 0)
+    assert ledger.query("select event_id from capi.deliveries") == [("new",)]
+
+
+def test_a_retention_that_a_platform_outlasts_stops_the_code_location(monkeypatch: pytest.MonkeyPatch) -> None:
+    from capi_pipeline.definitions import defs
+
+    monkeypatch.setenv("CAPI_LEDGER_DAYS", "119")
+    with pytest.raises(ConfigurationError, match="CAPI_LEDGER_DAYS is 119"):
+        defs()

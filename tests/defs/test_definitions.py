@@ -72,7 +72,14 @@ def test_each_destination_is_its_own_failure_domain(loaded: dg.Definitions) -> N
 def test_jobs_schedules_and_sensors_start_stopped(loaded: dg.Definitions) -> None:
     repository = loaded.get_repository_def()
     jobs = {job.name for job in repository.get_all_jobs()}
-    assert {"hour", "deliver", "models", "ask_verdicts", *(f"destination_{name}" for name in NAMES)} <= jobs
-    assert {s.name for s in repository.schedule_defs} == {"hourly", "verdicts_every_ten_minutes"}
+    assert {
+        "hour",
+        "deliver",
+        "models",
+        "ask_verdicts",
+        "prune_ledger",
+        *(f"destination_{name}" for name in NAMES),
+    } <= jobs
+    assert {s.name for s in repository.schedule_defs} == {"hourly", "verdicts_every_ten_minutes", "prune_ledger_daily"}
     assert all(s.default_status is dg.DefaultScheduleStatus.STOPPED for s in repository.schedule_defs)
     assert all(s.default_status is dg.DefaultSensorStatus.STOPPED for s in repository.sensor_defs)
