@@ -26,6 +26,9 @@ fuzz: .venv/ready
 bench: .venv/ready
 	$(BIN)/python benchmarks/throughput.py --write $(if $(SIZES),--sizes $(SIZES))
 
+chaos: .venv/ready  # half an hour: 200 schedules of kills and faults, measured in docs/reliability.md
+	$(BIN)/python -m tests.chaos --page docs/reliability.md --results .chaos/results.jsonl
+
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -36,4 +39,4 @@ bench: .venv/ready
 	@touch $@
 
 clean:
-	rm -rf .venv .capi dbt_project/target dbt_project/logs
+	rm -rf .venv .capi .chaos dbt_project/target dbt_project/logs

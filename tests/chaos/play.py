@@ -156,9 +156,9 @@ class Stage:
 
     # --- workers ---
 
-    def job(self, what: str, hour: datetime, name: str | None = None, **more: Any) -> Job:
+    def job(self, what: str, name: str | None = None, hours: tuple[datetime, ...] = (), **more: Any) -> Job:
         return Job(
-            what, hour, self.settings, self.folder / f"result-{next(self._results)}.json", self.deaths,
+            what, hours or self.hours, self.settings, self.folder / f"result-{next(self._results)}.json", self.deaths,
             document=self.documents[name] if name else None, environment=ENVIRONMENT, batch=self.schedule.batch,
             elapsed=self.elapsed, sabotage=self.sabotage, **more,
         )  # fmt: skip
@@ -194,7 +194,7 @@ class Stage:
 
     def extract(self, kill: Kill | None = None, largest: int | None = None) -> None:
         """Extract both hours; what was refused or killed is repaired and extracted again, as a person would."""
-        outcomes = self.run([self.job("extract", hour, kill=kill, largest_file=largest) for hour in self.hours])
+        outcomes = self.run([self.job("extract", kill=kill, largest_file=largest)])
         refusals = [outcome.get("refused") or "" for outcome in outcomes]
         if largest is not None or self.disk.full:
             self.disk.empty()
@@ -205,7 +205,7 @@ class Stage:
         for _ in range(3):
             if self.staged():
                 break
-            self.run([self.job("extract", hour) for hour in self.hours])
+            self.run([self.job("extract")])
 
     def staged(self) -> bool:
         there = steps.staging(Settings(**self.settings))
@@ -236,15 +236,15 @@ class Stage:
         jobs = [*self._deliveries(round_.troubles)]
         if round_.verdicts_meanwhile:
             self.result.happened["verdicts_meanwhile"] += 1
-            jobs.append(self.job("ask", self.hours[0], "google"))
+            jobs.append(self.job("ask", "google"))
         if round_.extract:
             self.result.happened["extract_again"] += 1
-            jobs += [self.job("extract", hour) for hour in self.hours]
+            jobs.append(self.job("extract"))
         if not round_.early:
             for thread in disturbing:
                 thread.start()
         self.run(jobs)
-        self.run([self.job("ask", self.hours[0], "google", kill=round_.verdict_kill)])
+        self.run([self.job("ask", "google", kill=round_.verdict_kill)])
         for thread in disturbing:
             thread.join()
         self.platforms.clear()
@@ -261,27 +261,30 @@ class Stage:
                 kill = trouble.kill
                 if kill and kill.point == "after_token" and hour != self.hours[0]:
                     kill = None  # once: a second loss in a row is beyond what a platform's rotation forgives
-                yield self.job("deliver", hour, trouble.destination, kill=kill, clock=trouble.clock)
+                yield self.job("deliver", trouble.destination, (hour,), kill=kill, clock=trouble.clock)
             if trouble.twins:
                 self.result.happened["twins"] += 1
-                yield self.job("deliver", self.hours[0], trouble.destination)
+                yield self.job("deliver", trouble.destination, self.hours[:1])
 
     def calm(self) -> None:
-        """Rerun without any fault until nothing is left, at most MOST times; move on to when a platform asked for it."""
-        for _ in range(MOST):
+        """Rerun without any fault until nothing is left, at most MOST times: everything once, then what is unfinished. The
+        clocks move on to the time at which a platform that asked to be left alone may be asked again."""
+        todo = set(self.documents)
+        while todo and self.result.reruns < MOST:
             self.result.reruns += 1
             self.result.attempts += 1
             self.later(max(180.0, self._asked_to_wait()))
             if not self.staged():
                 self.extract()
-            outcomes = self.run([self.job("deliver", hour, name) for name in self.documents for hour in self.hours])
-            self.run([self.job("ask", self.hours[0], "google")])
-            whole = all(outcome and not outcome.get("refused") for outcome in outcomes)
-            if not self._open() and whole:
-                break
-        self.result.faulty += [
-            f"a report does not add up: {o}" for o in outcomes if o and not o.get("reconciles", True)
-        ]
+            names = sorted(todo)
+            outcomes = self.run([self.job("deliver", name) for name in names])
+            self.run([self.job("ask", "google")])
+            todo = self._open() | {name for name, o in zip(names, outcomes, strict=True) if not o or o.get("refused")}
+            self.result.faulty += [
+                f"the report of {name} does not add up"
+                for name, outcome in zip(names, outcomes, strict=True)
+                if not outcome.get("reconciles", True)
+            ]
 
     def _asked_to_wait(self) -> float:
         """Seconds until the last of the times until which platforms asked to be left alone."""
@@ -289,12 +292,13 @@ class Stage:
         until = self.ledger.query(query)[0][0]
         return 0.0 if until is None else float(until) - time.time() - self.elapsed + 1
 
-    def _open(self) -> int:
-        """Events that a further rerun could bring on: not those of a refund whose conversion is held for a person."""
-        query = """select count(*) from capi.deliveries d where state in ('retry', 'sending', 'pending') and not exists (
-            select from capi.deliveries o where o.destination = d.destination and o.event_id = d.original_event_id
-                and o.event_name = 'purchase' and o.state = 'held')"""
-        return int(self.ledger.query(query)[0][0])
+    def _open(self) -> set[str]:
+        """Destinations that a further rerun could bring on: not where a refund's conversion is held for a person."""
+        query = """select distinct destination from capi.deliveries d
+            where state in ('retry', 'sending', 'pending') and not exists (select from capi.deliveries o
+                where o.destination = d.destination and o.event_id = d.original_event_id
+                    and o.event_name = 'purchase' and o.state = 'held')"""
+        return {name for (name,) in self.ledger.query(query)}
 
     def judge(self) -> Result:
         """Compare the input, the ledger and what the platforms have counted."""

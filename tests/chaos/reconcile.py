@@ -152,7 +152,7 @@ def _values(verdict: Verdict, events: Sequence[Event], rows: dict[Key, Row], val
         states = {rows[refund.key].state for refund in mine if refund.key in rows}
         if there is None or row is None or row.state != "accepted" or states & {"held", "retry", "sending", "pending"}:
             continue  # a person decides on what is held first
-        done = [refund for refund in mine if rows[refund.key].state == "accepted"]
+        done = [refund for refund in mine if refund.key in rows and rows[refund.key].state == "accepted"]
         last = max(done, key=lambda refund: refund.time or 0, default=None)  # type: ignore[arg-type, return-value]
         wanted = event.value if last is None else float(last.remaining or 0)
         found = 0.0 if there.retracted or there.value is None else there.value

@@ -42,11 +42,11 @@ STATEMENTS = {  # beginning of a statement -> the point between its execution an
 
 @dataclass(frozen=True)
 class Job:
-    """One step: `extract`, `deliver` or `ask`. `elapsed`: seconds by which the whole world's clock is ahead.
+    """One step of these hours: `extract`, `deliver` or `ask`. `elapsed`: seconds by which the whole world's clock is ahead.
     `result` gets what it came to, `deaths` a line for each kill. `sabotage` breaks the worker on purpose."""
 
     what: str
-    hour: datetime
+    hours: tuple[datetime, ...]
     settings: dict[str, Any]
     result: Path
     deaths: Path
@@ -137,11 +137,11 @@ def _extract(job: Job, reaper: Reaper) -> dict[str, Any]:
     if job.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (job.largest_file, resource.RLIM_INFINITY))
     try:
-        profile = steps.extract_transform(Settings(**job.settings), job.hour)
+        rows = [steps.extract_transform(Settings(**job.settings), hour).rows for hour in job.hours]
     finally:
         if job.largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return {"rows": profile.rows}
+    return {"rows": rows}
 
 
 def _line(job: Job, reaper: Reaper) -> steps.Line:
@@ -165,12 +165,11 @@ def _line(job: Job, reaper: Reaper) -> steps.Line:
 
 
 def _deliver(job: Job, reaper: Reaper) -> dict[str, Any]:
-    report = _line(job, reaper).deliver(job.hour, f"chaos-{os.getpid()}")
+    line = _line(job, reaper)
+    reports = [line.deliver(hour, f"chaos-{os.getpid()}") for hour in job.hours]
     return {
-        "refused": str(report.error) if report.error else None,
-        "unfinished": report.unfinished,
-        "reconciles": report.reconciles,
-        "sent": dict(report.sent),
+        "refused": "; ".join(str(report.error) for report in reports if report.error),
+        "reconciles": all(report.reconciles for report in reports),
     }
 
 
