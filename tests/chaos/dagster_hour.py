@@ -106,7 +106,7 @@ class DagsterStage(Stage):
                     note(self.deaths, "run_worker")
                     self._tried.add(hour)
                     return False
-                time.sleep(0.02)
+                time.sleep(0.05)
             if process.poll() is None:
                 self.result.faulty.append(f"capi {words} hangs")
         finally:

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
@@ -170,7 +170,7 @@ class Platforms:
         return list(self.call("GET", "events?limit=100000"))
 
     def requests(self) -> int:
-        with sqlite3.connect(self.database) as connection:
+        with closing(sqlite3.connect(self.database)) as connection:
             return int(connection.execute("select count(*) from requests").fetchone()[0])
 
 
