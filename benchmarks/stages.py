@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -19,6 +19,7 @@ from data import table
 
 from capi_pipeline import steps
 from capi_pipeline.conversions.conversion import conversions
+from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.conversions.transform import transform
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
 from capi_pipeline.destinations import DestinationConfig
@@ -68,12 +69,18 @@ class Stages:
         with self.result.part("extract").of(self.rows):
             self.expect(sum(batch.num_rows for batch in self.batches()), "rows read")
 
-    def hash(self) -> None:
-        """Normalise and hash: the recipes of Meta, and those of all platforms."""
+    def hash_meta(self) -> None:
+        """Normalise and hash by the recipes of Meta."""
+        self.transform("hash meta", platform("meta").recipes())
+
+    def hash_all(self) -> None:
+        """Normalise and hash by the recipes of all platforms; a process of its own, for phone numbers are remembered."""
+        self.transform("hash all", all_recipes())
+
+    def transform(self, name: str, recipes: Sequence[Recipe]) -> None:
         for batch in self.batches():
-            for name, recipes in (("meta", platform("meta").recipes()), ("all", all_recipes())):
-                with self.result.part(f"hash {name}").of(batch.num_rows):
-                    transform(batch, recipes, self.settings.consent)
+            with self.result.part(name).of(batch.num_rows):
+                transform(batch, recipes, self.settings.consent)
 
     def meta(self) -> None:
         """Normalise, hash and encode for Meta alone, to the bytes of its requests; and the least that this work can cost:
