@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -115,11 +116,10 @@ def conversions(batch: pa.RecordBatch) -> Iterator[Conversion]:
     fixed: list[list[Any]] = [_python(batch, column.name, column.kind) for column in KEPT]
     withhold = batch["withhold"].to_pylist()
     names = batch.schema.names[len(KEPT) + 1 :]
-    lists = [_lists(batch[name]) for name in names]
+    rows = zip(*(_lists(batch[name]) for name in names), strict=True) if names else repeat(())
+    identifiers = (dict(zip(names, row, strict=True)) for row in rows)
     build: Any = Conversion  # positional, in the order of KEPT: this is the hot loop
-    for row, values in enumerate(zip(*fixed, withhold, strict=True)):
-        found = {name: column[row] for name, column in zip(names, lists, strict=True) if column[row]}
-        yield build(*values, found)
+    yield from map(build, *fixed, withhold, identifiers)
 
 
 def _lists(column: pa.ListArray) -> list[list[str]]:
@@ -151,18 +151,14 @@ def _python(batch: pa.RecordBatch, name: str, kind: Kind) -> list[Any]:
 
 
 def _items(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            **{key: _text(item.get(key)) for key in ("id", "name", "category", "brand", "variant")},
-            "quantity": _whole(item.get("quantity")),
-            "price": _number(item.get("price")),
-        }
-        for item in contents
-    ]
+    return [{key: tidy(item.get(key)) for key, tidy in _ITEM} for item in contents]
 
 
 def _clicks(clicks: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {key: {**click, "value": _text(click.get("value"))} for key, click in clicks.items() if click}
+    for click in clicks.values():
+        if click:
+            click["value"] = _text(click.get("value"))
+    return {key: click for key, click in clicks.items() if click}
 
 
 def _texts(members: dict[str, Any]) -> dict[str, str]:
@@ -183,12 +179,14 @@ _TIDY: dict[str, Callable[[Any], Any]] = {
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _number(value: Any) -> Amount | None:
+    if type(value) is int and -(10**15) < value < 10**15:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -201,6 +199,12 @@ def _number(value: Any) -> Amount | None:
 def _whole(value: Any) -> int | None:
     amount = _number(value)
     return amount if isinstance(amount, int) else None
+
+
+_ITEM: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("id", _text), ("name", _text), ("category", _text), ("brand", _text), ("variant", _text), ("quantity", _whole),
+    ("price", _number),
+)  # fmt: skip
 
 
 def number(amount: float) -> Amount:

@@ -12,9 +12,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-import phonenumbers
+from capi_pipeline.conversions.phones import e164
 
 EMPTY_DIGEST = hashlib.sha256(b"").hexdigest()
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -42,12 +41,12 @@ class Recipe:
     def __call__(self, raw: str, country: str | None = None) -> str | None:
         """The value to send for one raw value (a 64-character hex digest, or normalised text), or None."""
         text = raw.strip()
-        if not text:
-            return None
-        if _DIGEST.fullmatch(text):  # already hashed by the advertiser; useless where plain text is wanted
+        if len(text) == 64 and _DIGEST.fullmatch(text):  # hashed by the advertiser; useless where plain text is wanted
             digest = text.lower()
             return digest if self.hashed and digest != EMPTY_DIGEST else None
-        normal = self.normalise(unicodedata.normalize("NFC", text), country)
+        if not text:
+            return None
+        normal = self.normalise(text if text.isascii() else unicodedata.normalize("NFC", text), country)
         if not normal:
             return None
         return sha256(normal) if self.hashed else normal
@@ -56,6 +55,10 @@ class Recipe:
 def sha256(text: str) -> str:
     """SHA-256 of the UTF-8 text as 64 lower-case hex characters."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _without_space(text: str) -> str:
+    return "".join(text.split())
 
 
 # --- e-mail -------------------------------------------------------------------------------------------------------
@@ -70,7 +73,7 @@ def _email_trimmed(value: str, _: str | None) -> str | None:
 
 
 def _email_google(value: str, _: str | None) -> str | None:
-    email = _valid(_SPACE.sub("", value).lower())
+    email = _valid(_without_space(value).lower())
     if email is None:
         return None
     local, domain = email.split("@")
@@ -81,7 +84,7 @@ def _email_google(value: str, _: str | None) -> str | None:
 
 def _email_microsoft(value: str, _: str | None) -> str | None:
     plain = "".join(c for c in unicodedata.normalize("NFKD", value.lower()) if not unicodedata.combining(c))
-    email = _valid(_SPACE.sub("", plain))
+    email = _valid(_without_space(plain))
     if email is None:
         return None
     local, domain = email.split("@")
@@ -104,24 +107,13 @@ class email:
 # --- phone --------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=65536)
-def _e164(value: str, country: str | None) -> str | None:
-    try:
-        number = phonenumbers.parse(value, country)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_valid_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
 def _phone_digits(value: str, country: str | None) -> str | None:
-    number = _e164(value, country)
+    number = e164(value, country)
     return number[1:] if number else None
 
 
 class phone:
-    e164 = Recipe("phone_e164", "phones", _e164, "E.164 with `+`, by the row's country", by_country=True)
+    e164 = Recipe("phone_e164", "phones", e164, "E.164 with `+`, by the row's country", by_country=True)
     digits = Recipe("phone_digits", "phones", _phone_digits, "E.164 without `+`, by the row's country", by_country=True)
 
 
@@ -137,7 +129,7 @@ def _is_mark(character: str) -> bool:
 
 
 def _name_letters(value: str, _: str | None) -> str | None:
-    return _SPACE.sub("", _ASCII_PUNCTUATION.sub("", value.lower()))
+    return _without_space(_ASCII_PUNCTUATION.sub("", value.lower()))
 
 
 def _name_words(value: str, _: str | None) -> str | None:
@@ -236,7 +228,7 @@ def _region_code(value: str, country: str | None) -> str | None:
 def _postal_meta(value: str, country: str | None) -> str | None:
     if country == "US":
         return "".join(re.findall("[0-9]", value))[:5]
-    return _SPACE.sub("", value.lower()).split("-", 1)[0]
+    return _without_space(value.lower()).split("-", 1)[0]
 
 
 def _postal_compact(value: str, _: str | None) -> str | None:
@@ -294,7 +286,7 @@ class country:
 
 
 def _compact(value: str, _: str | None) -> str | None:
-    return _SPACE.sub("", value.lower())
+    return _without_space(value.lower())
 
 
 class user_id:

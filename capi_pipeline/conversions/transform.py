@@ -112,18 +112,17 @@ class _Source:
         else:
             position = self.codes
             results = [recipe(value) for value in self.distinct]
-        values = pa.array(results, pa.string()).dictionary_encode().take(pa.array(position))
-        codes = pc.fill_null(values.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        values = pa.array(results, pa.string()).dictionary_encode()
+        codes = pc.fill_null(values.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)[position]
         keep = codes >= 0
         if self.many:  # two spellings of one address are one identifier
-            _, first = np.unique(np.stack([self.row_of, codes]), axis=1, return_index=True)
+            _, first = np.unique(self.row_of * (len(results) + 1) + codes, return_index=True)
             once = np.zeros(len(codes), dtype=bool)
             once[first] = True
             keep &= once
-        counts = np.bincount(self.row_of[keep], minlength=self.rows)
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        kept = values.filter(pa.array(keep)).dictionary_decode() if len(values) else pa.array([], pa.string())
-        return pa.ListArray.from_arrays(pa.array(offsets), kept)
+        ends = np.cumsum(np.bincount(self.row_of[keep], minlength=self.rows))
+        offsets = np.concatenate([[0], ends]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), values.dictionary.take(pa.array(codes[keep])))
 
 
 def _single(values: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:

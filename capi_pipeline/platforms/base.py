@@ -400,9 +400,9 @@ class Platform:
     def matched(self, conversion: Conversion) -> Payload:
         """`identifiers` and `single_identifiers` filled; fields without a value are left out."""
         found: Payload = {}
+        known = conversion.identifiers
         for payload_field, recipes in self.identifiers.items():
-            many = isinstance(recipes, tuple)
-            values = conversion.all(*recipes) if many else conversion.identifiers.get(recipes.name)
+            values = known.get(recipes.name) if isinstance(recipes, Recipe) else conversion.all(*recipes)
             if values:
                 found[payload_field] = values
         for payload_field, recipe in self.single_identifiers.items():
@@ -434,7 +434,7 @@ def compact(payload: Payload) -> Payload:
             value = compact(value)
         elif kind is list and type(value[0]) is dict:
             value = [item for item in map(compact, value) if item]
-        if value or kind is not dict and kind is not list:
+        if value or (kind is not dict and kind is not list):
             out[key] = value
     return out
 
