@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -31,6 +32,10 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="file that keeps one line per schedule")
     parser.add_argument("--resume", action="store_true", help="go on where the file of results ends")
     given = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # ends in order: running schedules are played to their end
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if given.seed is not None:
         return replay(given.seed)
     seeds = range(given.first, given.first + given.schedules)

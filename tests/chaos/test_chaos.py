@@ -18,7 +18,7 @@ from tests.chaos.schedule import DELIVERY_POINTS, Kill, Round, Schedule, Trouble
 from tests.chaos.world import Database
 
 pytestmark = pytest.mark.timeout(900)  # a minute on a quiet machine; schedules wait for each other on a busy one
-SEEDS = (57, 32, 31, 53, 9)  # few that have everything, see test_schedule.py; 9 goes through Dagster
+SEEDS = (57, 32, 31, 53, 19)  # few that have everything, see test_schedule.py; 19 goes through Dagster
 CALM = Schedule(
     0, False, rows=40, batch=5, hold=None, repeated=False, in_both_hours=1, token_seconds=0, verdict_delay=0, rounds=()
 )  # fmt: skip
