@@ -123,7 +123,7 @@ def test_a_token_is_used_until_shortly_before_it_expires(place: Place) -> None:
     assert [form["refresh_token"] for form in login.forms] == ["refresh-0", "refresh-1"]
 
 
-@pytest.mark.parametrize("given", [None, "", "3600", 3600.5, 0, -1, "soon", [1], 1e300, float("nan"), True])
+@pytest.mark.parametrize("given", [None, "", "3600", 3600.5, 0, -1, "soon", [1], 1e300, "NaN", True])
 def test_an_odd_lifetime_is_no_reason_to_fail(place: Place, given: Any) -> None:
     login = Login(answer(200, {"access_token": "a", "token_type": "Bearer", "expires_in": given}))
     assert place.tokens(login).current() == "a"
@@ -350,6 +350,10 @@ def test_any_other_refusal_is_for_a_person_and_shows_no_secret(place: Place, err
         answer(200, {"access_token": ""}), answer(200, {"access_token": None}), answer(200, [1, 2]), answer(200, b'"text"'),
         answer(302), answer(404, b"not found"), answer(200, b"\xff\xfe"), answer(200, b"[" * 100_000),
         answer(400, {"error": "temporarily_unavailable"}), answer(200, {"error": {"code": 5}}),
+        answer(200, {"access_token": "a\nb"}), answer(200, {"access_token": "ä"}), answer(200, {"access_token": "a b"}),
+        answer(200, {"access_token": "a", "refresh_token": {"value": "r"}}), answer(200, {"access_token": "a", "refresh_token": 5}),
+        answer(200, {"access_token": "a", "refresh_token": ""}), answer(200, {"access_token": "a", "error": None}),
+        answer(200, b'{"access_token": "a", "access_token": "b"}'), answer(201, {"access_token": "a"}),
     ],
     ids=lambda step: repr(step)[:60] if isinstance(step, Exception) else f"{step.response.status} {step.response.body[:20]!r}",
 )  # fmt: skip

@@ -25,6 +25,7 @@ from capi_pipeline.platforms.base import (
     minutes,
     retry_after,
     seconds,
+    trace,
     unreadable,
 )
 from capi_pipeline.platforms.batching import batches
@@ -118,6 +119,31 @@ def test_an_unreadable_answer_is_described_without_its_text() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"1", b"<html>", b"\xff", b'{"a":', b"[" * 100_000, b"9" * 5000])
 def test_a_body_that_is_no_object_reads_as_an_empty_one(body: bytes) -> None:
     assert Response(200, {}, body).json() == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"n": 0, "n": 2}', b'{"a": {"n": 2, "n": 2}}', b'{"n": NaN}', b'{"n": -Infinity}', '{"n": 2}'.encode("utf-16"),
+     '{"n": 2}'.encode("utf-32-be"), b'{"n": "\xfc"}', b'{"n": "\xed\xa0\x80"}', b'{"n": 2}{"n": 2}', b'{"n": 2}\x00'],
+)  # fmt: skip
+def test_a_body_that_only_some_parsers_would_read_reads_as_an_empty_one(body: bytes) -> None:
+    assert Response(200, {}, body).json() == {}
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert Response(200, {}, b'\xef\xbb\xbf{"n": 2}').json() == {"n": 2}
+
+
+@pytest.mark.parametrize(
+    "value", [None, 5, True, [], "", " ", "a b", "a\n", "\x00", "é", "jane@example.com", "x" * 201]
+)
+def test_what_cannot_be_a_request_id_is_none(value: Any) -> None:
+    assert trace(value) == ""
+
+
+@pytest.mark.parametrize("value", ["126365e1-16d0-4c81", "AbC_-9dEfGh", "2026/10|a=b:c+d.e~", "x" * 200])
+def test_a_request_id_is_one_word(value: str) -> None:
+    assert trace(value) == value
 
 
 def test_dicts_keeps_the_objects_of_a_list() -> None:
