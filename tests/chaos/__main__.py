@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from capi_pipeline import embedded
 from tests.chaos.page import measured, replaced
 from tests.chaos.play import Result
 from tests.chaos.reconcile import Verdict
@@ -46,7 +47,7 @@ def main() -> int:
     run(seeds, results, given.jobs, given.results)
     results.sort(key=lambda result: result.seed)
     minutes = sum(result.seconds for result in results) / 60 / given.jobs
-    text = measured(results, machine(), minutes)
+    text = measured(results, machine(results), minutes)
     print(text)
     if given.page:
         given.page.write_text(replaced(given.page.read_text("utf-8"), text), "utf-8")
@@ -94,12 +95,13 @@ def loaded(line: dict[str, Any]) -> Result:
     return Result(**{**line, **counters, "verdicts": verdicts})
 
 
-def machine() -> str:
+def machine(results: list[Result]) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    small = all(result.small_disk for result in results)
     return (
-        f"{datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores and {memory:.0f} GB ({platform.system()}, Python "
-        f"{platform.python_version()}, PostgreSQL 18; the full disk was "
-        f"{'a small mounted one' if os.geteuid() == 0 else 'a limit on the size of files'})"
+        f"{datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores with {memory:.0f} GB ({platform.system()}, Python "
+        f"{platform.python_version()}, PostgreSQL {embedded.MAJOR}; the full disk was "
+        f"{'a small one, mounted for it' if small else 'a limit on the size of files'})"
     )
 
 

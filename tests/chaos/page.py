@@ -47,7 +47,7 @@ def measured(results: Sequence[Result], machine: str, minutes: float) -> str:
     ]  # fmt: skip
     return "\n".join(
         [
-            f"Measured on {machine}, in {minutes:.0f} minutes.",
+            f"Measured {machine}, in {minutes:.0f} minutes.",
             "",
             *table(("what", "number"), rows),
             "",

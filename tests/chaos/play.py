@@ -47,6 +47,7 @@ class Result:
     attempts: int = 0  # attempts at the hours, the troubled ones and the calm ones
     reruns: int = 0  # of these, the calm ones until nothing was left
     seconds: float = 0.0
+    small_disk: bool = False  # the full disk was a small one, mounted for it
     faulty: list[str] = field(default_factory=list)  # tracebacks, workers that hang
 
     @property
@@ -74,7 +75,7 @@ class Stage:
     ) -> None:
         self.schedule, self.database, self.name = schedule, database, name
         self.platforms, self.disk, self.folder, self.sabotage = platforms, disk, folder, sabotage
-        self.result = Result(schedule.seed, schedule.dagster)
+        self.result = Result(schedule.seed, schedule.dagster, small_disk=disk.mounted)
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         first = now - timedelta(hours=4 + schedule.seed % 20)
         self.hours = (first, first + timedelta(hours=1))
