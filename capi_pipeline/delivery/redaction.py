@@ -107,4 +107,5 @@ def example(payload: Any, hidden: Collection[str]) -> Any:
         return "***"
     if not isinstance(payload, str):
         return payload
-    return payload if len(payload) <= 80 else payload[:79] + "…"
+    shown = Redactor()(payload)  # an address of a page can hold anything
+    return shown if len(shown) <= 80 else shown[:79] + "…"

@@ -31,7 +31,7 @@ def spoiled(reply: Reply, fault: Fault, platform: Platform, now: datetime, reque
         case "html":
             return Reply(HTML_ERROR, 200, {}, "text/html")
         case "echo":
-            error = platform.server_error(int(parameters["status"]))
+            error = reply if reply.status >= 400 else platform.server_error(int(parameters["status"]))
             as_page = parameters["html"] or not isinstance(error.content, dict | list)
             content = (
                 HTML_ERROR.replace("</body>", f"<pre>{request}</pre></body>")
