@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from capi_pipeline.delivery.attempt import Attempts
-from capi_pipeline.delivery.http import Exchange
+from capi_pipeline.delivery.http import Exchange, Send
 from capi_pipeline.delivery.ledger import Item, Settlement
 from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.redaction import LONGEST, Redactor
@@ -19,9 +19,9 @@ from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens, _usable
 from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
 from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms.base import Grant, Kind, Response, State
-from tests.platforms.documented import GRANT, READ, granted, object_of
-from tests.platforms.fuzz import ANSWERS, damaged_answers, many, named
+from capi_pipeline.platforms.base import Grant, Kind, Request, Response, State
+from tests.platforms.documented import GRANT, granted, object_of
+from tests.platforms.fuzz import ANSWERS, READ, damaged_answers, many, named
 from tests.platforms.mutation import SECRETS
 from tests.platforms.support import HTML, Answer, answer, cases, made
 
@@ -42,18 +42,23 @@ def quiet(words: str | None) -> None:
     assert not [secret for secret in SECRETS if secret in (words or "")]
 
 
-def deliver(name: str, response: Response, count: int) -> None:
-    """Deliver `count` events to a platform that answers every request in this way, and look at what is recorded."""
-    platform, clock, settled, report = PLATFORMS[name], Clock(), list[Settlement](), Report()
-    count = min(count, platform.limits.events)
-    stop = Stop(clock)
+def delivered(name: str, send: Send, count: int) -> tuple[list[Settlement], Report, Clock]:
+    """What is recorded of events e0, e1, ... that are sent to this platform."""
+    clock, settled, report = Clock(), list[Settlement](), Report()
     attempts = Attempts(
-        DESTINATION, platform, lambda request: Exchange(response, 1, 0.001), Keys(), Pace(None, clock=clock.monotonic),  # type: ignore[arg-type]
-        report, Redactor([SECRETS[0]]), settled.extend, 0.0, stop, clock.now, clock.monotonic,
+        DESTINATION, PLATFORMS[name], send, cast(Tokens, Keys()), Pace(None, clock=clock.monotonic), report,
+        Redactor([SECRETS[0]]), settled.extend, 0.0, Stop(clock), clock.now, clock.monotonic,
     )  # fmt: skip
     items = [Item("purchase", f"e{number}", 0, int(NOW.timestamp() * 1e6)) for number in range(count)]
     attempts.deliver(GROUPS.get(name), [(item, {"id": item.event_id}) for item in items])
     assert sorted(settlement.key for settlement in settled) == sorted(item.key for item in items)
+    return settled, report, clock
+
+
+def deliver(name: str, response: Response, count: int) -> None:
+    """Deliver `count` events to a platform that answers every request in this way, and look at what is recorded."""
+    count = min(count, PLATFORMS[name].limits.events)
+    settled, report, clock = delivered(name, lambda _: Exchange(response, 1, 0.001), count)
     assert {settlement.state for settlement in settled} <= STATES
     taken = [settlement for settlement in settled if settlement.state in (State.ACCEPTED, State.PENDING)]
     assert len(taken) <= len(READ[name].says(response, count).taken)
@@ -85,6 +90,20 @@ def test_a_damaged_answer_settles_each_event_once(name: str) -> None:
 def test_any_answer_settles_each_event_once(response: Response, count: int) -> None:
     for name in NAMES:
         deliver(name, response, count)
+
+
+@pytest.mark.parametrize(
+    "words", ["Batch.1.x and Batch.9.x", "Batch.-1.x, Batch.0.x", "data[0], data[7]", "Batch.99999999999.x"]
+)
+def test_an_answer_that_names_an_event_that_was_not_sent_costs_no_good_one(words: str) -> None:
+    def send(request: Request) -> Exchange:
+        bad = any(payload["id"] == "e3" for payload in request.json["data"])
+        body = {"code": 40002 if bad else 0, "message": words if bad else "OK", "request_id": "R", "data": {}}
+        return Exchange(answer(200, body), 1, 0.001)
+
+    settled, _, _ = delivered("tiktok", send, 7)
+    states = {settlement.key[1]: settlement.state for settlement in settled}
+    assert states == {f"e{n}": State.REJECTED if n == 3 else State.ACCEPTED for n in range(7)}
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------

@@ -16,18 +16,26 @@ from contextlib import contextmanager
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
+from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms.base import Response
 from tests.platforms import mutation
 from tests.platforms.documented import Documented
-from tests.platforms.support import Answer
+from tests.platforms.support import Answer, cases
 
 TRIES = int(os.environ.get("CAPI_FUZZ", "400"))
 SEED = os.environ.get("CAPI_FUZZ_SEED", "0")
 FEW = TRIES < 10_000  # then the same examples each time: no build is red by luck
 many = settings(
-    max_examples=TRIES if FEW else TRIES // 5, deadline=None, derandomize=FEW, database=None, suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate, Phase.shrink],
+    max_examples=TRIES if FEW else TRIES // 5, deadline=None, derandomize=FEW, database=None,
+    suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
 )  # fmt: skip
+
+READ = {name: Documented(cases(name).says, cases(name).successes) for name in NAMES}
+READ_STATUS = {
+    name: Documented(cases(name).says_later, cases(name).later_successes)
+    for name in NAMES
+    if hasattr(cases(name), "says_later")
+}
 
 
 def damaged_answers(

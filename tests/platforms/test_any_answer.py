@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms.base import Kind, Response, State, Verdict
-from tests.platforms.documented import READ, READ_STATUS, Said
-from tests.platforms.fuzz import ANSWERS, damaged_answers, many, named
+from tests.platforms.documented import Said
+from tests.platforms.fuzz import ANSWERS, READ, READ_STATUS, damaged_answers, many, named
 from tests.platforms.support import cases, made
 
 PLATFORMS = {name: made(name) for name in NAMES}

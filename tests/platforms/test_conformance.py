@@ -17,7 +17,7 @@ from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.destinations import is_secret
 from capi_pipeline.platforms import NAMES, all_recipes, platform
 from capi_pipeline.platforms.base import Kind, Platform, Reason, State
-from tests.platforms.documented import READ
+from tests.platforms.fuzz import READ
 from tests.platforms.support import HTML, NOW, answer, cases, event, made, rendered, sent, withheld
 
 pytestmark = pytest.mark.parametrize("name", NAMES)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
 from capi_pipeline.platforms.base import Kind, Reason, Response, State, hours, minutes
+from tests.platforms.documented import NO_EVENT, NOTHING, Said, every, object_of, objects, trace, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, answer, click, event, sha
 
 ACTIONS = {name: str(100 + number) for number, name in enumerate(EVENT_NAMES) if name not in ("refund", "custom")}
@@ -142,6 +144,104 @@ def refusal(status: int, name: str, *violations: tuple[str, str], reason: str = 
         found = [{"field": field, "description": "words", "reason": why} for field, why in violations]
         details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": found})
     return answer(status, {"error": {"code": status, "status": name, "message": message, "details": details}})
+
+
+def says(response: Response, count: int) -> Said:
+    """200 `{"requestId": "...", "fieldWarnings"?: [{...}]}` queues all; a 400 whose violations all name `events[i]`
+    blames these."""
+    body = object_of(response.body)
+    if response.status == 200:
+        good = "error" not in body and trace(body.get("requestId")) and objects(body.get("fieldWarnings", []))
+        return Said(every(count)) if good else NOTHING
+    error = body.get("error")
+    if response.status != 400 or not isinstance(error, dict) or not whole(error.get("code")) or error["code"] != 400:
+        return NOTHING
+    blamed: set[int] = set()
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else []:
+        violations = detail.get("fieldViolations") if isinstance(detail, dict) else None
+        for violation in violations if isinstance(violations, list) else []:
+            if not isinstance(violation, dict):
+                continue
+            found = re.match(r"events\[(\d{1,9})\]", str(violation.get("field")), re.A)
+            if found is None or int(found[1]) >= count:
+                return NOTHING  # the account's fault, or another request's
+            blamed.add(int(found[1]))
+    return Said(blamed=frozenset(blamed), refused=True)
+
+
+def successes(count: int) -> list[Response]:
+    warning = {"field": "events[0].cart_data", "reason": "WARNING_REASON_GENERIC", "description": "words"}
+    return [
+        answer(200, {"requestId": "126365e1-16d0-4c81"}),
+        answer(200, {"requestId": "a", "fieldWarnings": [warning]}),
+    ]
+
+
+def reasons_by_event(errors: list[Any], count: int) -> dict[int, set[str]] | None:
+    """The reasons that `recordIndices` give to events; None unless every error names as many as it counts."""
+    found: dict[int, set[str]] = {}
+    for error in errors:
+        positions = error.get("recordIndices")
+        if not isinstance(positions, list) or not all(whole(p) and 0 <= p < count for p in positions):
+            return None
+        if not positions or len(set(positions)) != int(error["recordCount"]):
+            return None
+        for position in positions:
+            found.setdefault(position, set()).add(error["reason"])
+    return found
+
+
+def has_it(reason: str) -> bool:
+    return "DUPLICATE_TRANSACTION_ID" in reason or "DUPLICATE_GCLID" in reason
+
+
+def passes(reason: str) -> bool:
+    return "TOO_RECENT_CLICK" in reason or "INTERNAL_ERROR" in reason
+
+
+def says_later(response: Response, count: int) -> Said:
+    """200 with one destination that has ended: SUCCESS takes all. Error counts refuse those they name; without names
+    they speak of all (one event, or a FAILED whose one reason counts every event), or of nobody in particular."""
+    statuses = object_of(response.body).get("requestStatusPerDestination")
+    if response.status != 200 or not isinstance(statuses, list) or len(statuses) != 1 or not objects(statuses):
+        return NOTHING
+    status, information = statuses[0].get("requestStatus"), statuses[0].get("errorInfo", {})
+    ingested = statuses[0].get("eventsIngestionStatus", {"recordCount": str(count)})
+    if not isinstance(ingested, dict) or str(ingested.get("recordCount")) != str(count):
+        return NOTHING  # other events than ours
+    if status not in ("SUCCESS", "PARTIAL_SUCCESS", "FAILED") or not isinstance(information, dict):
+        return NOTHING
+    errors = information.get("errorCounts", [])
+    if not objects(errors) or not all(well_formed(error, count) for error in errors):
+        return NOTHING
+    if not errors or status == "SUCCESS":  # a failure without its reason, or a success with one
+        return Said(every(count)) if status == "SUCCESS" and not errors else NOTHING
+    named = reasons_by_event(errors, count)
+    if named is not None and status == "FAILED" and set(named) != every(count):
+        return NOTHING  # all failed, and yet it does not say why some did
+    if named is None:
+        reasons = {error["reason"] for error in errors}
+        total = sum(int(error["recordCount"]) for error in errors)
+        harmless = all(has_it(reason) for reason in reasons) and (status == "PARTIAL_SUCCESS" or total >= count)
+        final = count == 1 or (len(reasons) == 1 and total == count and status == "FAILED")
+        return Said(every(count) if harmless else NO_EVENT, every(count) if final else NO_EVENT)
+    taken = {e for e in range(count) if all(has_it(reason) for reason in named.get(e, ()))}
+    final_ones = {e for e, reasons in named.items() if any(not has_it(r) and not passes(r) for r in reasons)}
+    return Said(frozenset(taken), frozenset(final_ones))
+
+
+def well_formed(error: dict[str, Any], count: int) -> bool:
+    number = error.get("recordCount")
+    digits = whole(number) or (isinstance(number, str) and re.fullmatch(r"[0-9]{1,18}", number) is not None)
+    return bool(error.get("reason")) and isinstance(error["reason"], str) and digits and 0 < int(str(number)) <= count
+
+
+def later_successes(count: int) -> list[Response]:
+    plain = {"destination": {}, "requestStatus": "SUCCESS", "eventsIngestionStatus": {"recordCount": str(count)}}
+    duplicate = {"recordCount": str(count), "reason": "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID"}
+    again = {**plain, "requestStatus": "FAILED", "errorInfo": {"errorCounts": [duplicate]}}
+    return [answer(200, {"requestStatusPerDestination": [one]}) for one in (plain, again)]
 
 
 QUEUED = [State.PENDING] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from capi_pipeline.platforms.base import Kind, Reason, Response, State, minutes
+from tests.platforms.documented import NOTHING, Said, every, object_of, trace, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, answer, click, event, sha
 
 CONFIG = {"pixel_id": "123456789012345", "access_token": "META-TOKEN"}
@@ -150,6 +151,27 @@ CASES = [
 
 def error(code: int, status: int = 400, **more: Any) -> Response:
     return answer(status, {"error": {"code": code, "message": "words", "fbtrace_id": "Trace", **more}})
+
+
+def says(response: Response, count: int) -> Said:
+    """200 `{"events_received": n, "messages": [], "fbtrace_id": "..."}`; an error decides by its code: 100 is about the
+    events, "reduce the amount of data" about the size; no field names an event reliably."""
+    body = object_of(response.body)
+    if "error" not in body:
+        received = body.get("events_received")
+        good = response.status == 200 and whole(received) and received == count
+        good = good and trace(body.get("fbtrace_id")) and isinstance(body.get("messages", []), list)
+        return Said(every(count)) if good else NOTHING
+    error = body["error"]
+    if not isinstance(error, dict) or not whole(error.get("code")):
+        return NOTHING
+    words = f"{error.get('message')} {error.get('error_user_msg')}".lower()
+    return Said(refused=error["code"] == 100 or "reduce the amount of data" in words)
+
+
+def successes(count: int) -> list[Response]:
+    plain = {"events_received": count, "messages": [], "fbtrace_id": "AbC_-9dEfGh"}
+    return [answer(200, plain), answer(200, {**plain, "messages": ["Some words of warning"]})]
 
 
 OK = {"events_received": 2, "messages": [], "fbtrace_id": "Trace"}

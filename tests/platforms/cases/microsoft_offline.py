@@ -6,6 +6,7 @@ from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
 from capi_pipeline.platforms.base import Kind, Reason, Response, State, hours, minutes
+from tests.platforms.documented import NO_EVENT, NOTHING, Said, every, object_of, objects, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, answer, click, event, sha
 
 GOALS = {name: f"Goal {name}" for name in EVENT_NAMES if name not in ("refund", "custom")}
@@ -110,6 +111,35 @@ def bad(code: Any, index: Any, name: str | None = None) -> dict[str, Any]:
 def fault(code: Any, status: int = 400, key: str = "Errors", **more: Any) -> Response:
     found = {"Code": code, "ErrorCode": f"Error{code}", "Message": "words", "Detail": None, **more}
     return answer(status, {"TrackingId": "Trace", "Type": "AdApiFaultDetail", key: [found]})
+
+
+FAULTS = ("Errors", "OperationErrors", "BatchErrors")
+NOT_THE_ROW = {0, 105, 106, 109, 117, 1029, 5612, 5613, 5615}  # passes by itself, or is about the account
+
+
+def says(response: Response, count: int) -> Said:
+    """200 `{"PartialErrors": [{"Code": 5604, "Index": 3, ...}]}` takes every row that is not named; a fault stores
+    nothing and may name rows."""
+    body = object_of(response.body)
+    rows = body.get("PartialErrors")
+    if rows is not None and response.status == 200:
+        if any(key in body for key in FAULTS) or not objects(rows):
+            return NOTHING
+        if not all(whole(row.get("Index")) and 0 <= row["Index"] < count and whole(row.get("Code")) for row in rows):
+            return NOTHING
+        named = {row["Index"] for row in rows}
+        final = {row["Index"] for row in rows if row["Code"] not in NOT_THE_ROW}
+        return Said(every(count) - named, frozenset(final))
+    faults = [f for key in FAULTS if isinstance(body.get(key), list) for f in body[key] if isinstance(f, dict)]
+    if not faults or not all(whole(f.get("Code")) and (f["Code"] == 201 or 5600 <= f["Code"] < 5700) for f in faults):
+        return NOTHING
+    positions = [f["Index"] for f in faults if f.get("Index") is not None]
+    there = all(whole(position) and 0 <= position < count for position in positions)
+    return Said(blamed=frozenset(positions) if there else NO_EVENT, refused=True)
+
+
+def successes(count: int) -> list[Response]:
+    return [answer(200, {"PartialErrors": []}), answer(200, {"PartialErrors": []}, trackingid="f2b1c7de-0000")]
 
 
 OK = State.ACCEPTED

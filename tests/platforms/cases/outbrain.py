@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
-from capi_pipeline.platforms.base import Kind, Reason, State, minutes
+from capi_pipeline.platforms.base import Kind, Reason, Response, State, minutes
+from tests.platforms.documented import NOTHING, Said, every
 from tests.platforms.support import GONE, HTML, NOBODY, Answer, Case, answer, click, event
 
 NAMED = {name: f"Goal of {name}" for name in EVENT_NAMES if name not in ("refund", "custom")}
@@ -46,6 +47,21 @@ CASES = [
     Case("a person is no click", event(**{**NOBODY, "emails": ["jane.doe@example.com"]}), Reason.NO_CLICK_ID),
     Case("no personalisation", event(consent_ad_personalization="denied"), {NAME_AT: "Goal of purchase"}),
 ]  # fmt: skip
+
+
+def says(response: Response, count: int) -> Said:
+    """2xx, and 3xx (a redirect to the pixel image): accepted. 400 and 422 (and 414: an address too long) blame the event."""
+    if 200 <= response.status <= 399:
+        return Said(every(count))
+    return Said(blamed=every(count)) if response.status in (400, 414, 422) else NOTHING
+
+
+def successes(count: int) -> list[Response]:
+    return [
+        answer(200, b"GIF89a", content_type="image/gif"),
+        answer(204),
+        answer(302, location="https://x.example/p.gif"),
+    ]
 
 
 TAKEN, REJECTED = [State.ACCEPTED], State.REJECTED

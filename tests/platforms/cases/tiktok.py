@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from capi_pipeline.platforms.base import Kind, Reason, Response, State, minutes
+from tests.platforms.documented import NO_EVENT, NOTHING, Said, every, object_of, trace, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, answer, click, event, sha
 
 CONFIG = {
@@ -147,6 +149,29 @@ CASES = [
 
 def said(code: Any, status: int = 200, message: str = "words", **more: Any) -> Response:
     return answer(status, {"code": code, "message": message, "request_id": "Request", "data": {}, **more})
+
+
+def says(response: Response, count: int) -> Said:
+    """200 `{"code": 0, "message": "OK", "request_id": "...", "data": {}}`, and 20001 as a success with a warning; other
+    codes of 40000 and more refuse the request, some with an index in their words."""
+    body = object_of(response.body)
+    code = body.get("code")
+    if not whole(code):
+        return NOTHING
+    if code in (0, 20001):
+        informs = isinstance(body.get("message", ""), str) and isinstance(body.get("data", {}), dict | None)
+        good = response.status == 200 and trace(body.get("request_id")) and informs
+        return Said(every(count)) if good else NOTHING
+    if not 40000 <= code <= 49999 or code in (40001, 40100, 40104, 40105):
+        return NOTHING
+    named = [word for _, word in re.findall(r"(?i)\b(batch\.|data\[)(-?\d+)", str(body.get("message")))]
+    there = {str(position) for position in range(count)}
+    return Said(blamed=frozenset(map(int, named)) if set(named) <= there else NO_EVENT, refused=True)
+
+
+def successes(count: int) -> list[Response]:
+    plain = {"code": 0, "message": "OK", "request_id": "2026100112000001ABCDEF", "data": {}}
+    return [answer(200, plain), answer(200, {**plain, "code": 20001, "message": "partially successful"})]
 
 
 BOTH = [State.ACCEPTED] * 2
