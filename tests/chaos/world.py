@@ -34,7 +34,18 @@ DISK: Final = 256 * 1024  # bytes of the small disk that gets full
 TEMPLATE: Final = "ledger"
 
 forks = multiprocessing.get_context("forkserver")  # workers start in milliseconds, from a process without threads
-forks.set_forkserver_preload(["tests.chaos.worker"])
+forks.set_forkserver_preload(
+    [
+        "tests.chaos.worker",
+        *(
+            "adbc_driver_postgresql.dbapi",
+            "pandas",
+            "psycopg2.extras",
+            "upath.implementations.local",
+        ),  # loaded when needed
+        *("pytest", "rich.progress", "tests.chaos.running"),  # by the parent's main module, which a worker loads, too
+    ]
+)
 
 
 class Database:
