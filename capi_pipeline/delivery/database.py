@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -90,6 +90,21 @@ def _migrate(engine: Engine) -> None:
                 f"The ledger was made by a newer version of capi_pipeline ({error}).",
                 "Update this installation, or point CAPI_LEDGER_URL to another database. Nothing was sent.",
             ) from None
+
+
+def array(values: Iterable[Any]) -> str:
+    """A PostgreSQL array as one literal (texts, numbers, booleans, times, nulls): read by the server in one go, where the
+    driver would write an expression for each element. https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO"""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):  # also a boolean
+        return str(value)
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------

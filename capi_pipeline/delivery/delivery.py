@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -232,7 +232,7 @@ class _Run:
             if step is Step.DONE:
                 continue
             since = row.unknown_since if row else None
-            item = Item(c.event_name, c.event_id, c.event_time, c.recorded_at, c.original_event_id, unknown_since=since)
+            item = _item(c, since)
             if step is Step.FOREIGN:
                 self.report.skip(Reason.DUPLICATE.value)
             elif step is Step.WAIT and row and row.not_before:
@@ -269,7 +269,7 @@ class _Run:
                     continue  # the same payload would be rejected again
                 if self.report.example is None:
                     self.report.example = example(payload, _personal(c))
-                item = replace(item, payload_digest=digest)
+                item = _item(c, since, digest)
                 if self.stop.is_set():
                     late.append(item)
                 else:
@@ -347,8 +347,12 @@ def _microseconds(time: datetime) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
+def _item(c: Conversion, since: datetime | None, digest: str | None = None) -> Item:
+    return Item(c.event_name, c.event_id, c.event_time, c.recorded_at, c.original_event_id, digest, since)
+
+
 def _digest(payload: Payload) -> str:
-    return hashlib.sha256(orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    return hashlib.sha256(orjson.dumps(payload)).hexdigest()[:32]
 
 
 def _personal(c: Conversion) -> set[str]:

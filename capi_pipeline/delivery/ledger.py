@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from capi_pipeline.delivery.database import RECONNECT_SECONDS, answering, migrate, opened, persistently
+from capi_pipeline.delivery.database import RECONNECT_SECONDS, answering, array, migrate, opened, persistently
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import DeliveryError
 from capi_pipeline.platforms.base import State
@@ -327,6 +327,8 @@ class HourLedger:
         patient: bool = False,
     ) -> list[Any]:
         """One transaction. `locked`: only while the hour's lock is ours. `patient`: come back after a lost connection."""
+        values = {name: array(value) if isinstance(value, list) else value for name, value in values.items()}
+        values["destination"] = self.destination
 
         def once() -> list[Any]:
             with self._mutex:
@@ -336,7 +338,7 @@ class HourLedger:
                 if locked and not self._holds:
                     raise self._taken()
                 with self._connection.begin():
-                    result = self._connection.execute(text(query), {"destination": self.destination, **values})
+                    result = self._connection.execute(text(query), values)
                     rows = list(result) if result.returns_rows else []
                     if follow:
                         self._connection.execute(text(follow[0]), {"destination": self.destination, **follow[1]})

@@ -612,3 +612,14 @@ def test_unfinished_hours_and_summaries_add_up(ledger: Ledger, session: HourLedg
     assert queries.summaries(ledger, LATER) == []
     assert queries.retried(ledger, DESTINATION, HOUR) == 0
     assert queries.waiting_verdicts(ledger) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", 'a "quoted" word', "back\\slash", "{curly,braces}", "NULL", " ", "ümläut 日本", "two\nlines", "'; --"],
+)
+def test_any_text_comes_back_as_it_was(ledger: Ledger, session: HourLedger, text: str) -> None:
+    session.claim([item(text)])
+    session.settle([done(text, message=text)])
+    assert list(session.states([("purchase", text)])) == [("purchase", text)]
+    assert value(ledger, "message", text) == text
