@@ -1,7 +1,7 @@
 """The conversions that every contender gets: a table that keeps the contract, made inside PostgreSQL by one statement.
 
 Nine of ten conversions are of a person of their own, the tenth of one of these. Everybody has granted consent and has an e-mail
-address, eight of ten have a phone number, so that every contender sends every row. One click id each, of five platforms in turn.
+address, nine of ten have a phone number, so that every contender sends every row. One click id each, of five platforms in turn.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PRODUCTS = (
 _CLICKS = ("fbclid", "gclid", "ttclid", "msclkid", "obclid")
 
 _VALUES = {  # column: its value, of the row number `i`, the person's number and what `_DRAWN` draws
-    "event_id": "md5('event ' || i)",
+    "event_id": "md5(:rows || ' event ' || i)",  # no two tables share one: a ledger would know it
     "event_name": "name",
     "event_time": "hour + i % 3600 * interval '1 second' - interval '1 hour'",
     "recorded_at": "hour + i % 3600 * interval '1 second'",
