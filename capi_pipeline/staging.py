@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
@@ -92,10 +92,10 @@ class Staging:
             raise
         return size
 
-    def read(self, hour: datetime) -> Iterator[pa.RecordBatch]:
-        """One hour's hashed conversions, streamed. Raises DeliveryError when it is not there (never made, or purged)."""
+    def read(self, hour: datetime, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """One hour's hashed conversions (of these columns, in the file's order), streamed. Raises DeliveryError when it is not there (never made, or purged)."""
         with self._opened(hour) as file:
-            yield from file.iter_batches(batch_size=ROWS)
+            yield from file.iter_batches(batch_size=ROWS, columns=columns)
 
     def purge(self, before: datetime) -> int:
         """Delete what was written before `before`, also drafts that a killed process left; returns how many files.

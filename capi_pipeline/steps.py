@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,11 +72,26 @@ def extract_transform(settings: Settings, hour: datetime) -> Profile:
             yield out
 
     store = staging(settings)
-    profile.bytes = store.write(hour, schema(recipes), hashed())
+    with few_collections():
+        profile.bytes = store.write(hour, schema(recipes), hashed())
     profile.purged = store.purge(datetime.now(UTC) - timedelta(days=settings.staging_days))
     profile.digest = read.hexdigest()
     profile.seconds = time.monotonic() - started
     return profile
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Hundreds of objects are made and dropped per conversion, none of them in a cycle: to look for cycles among them at
+    the usual rate costs a third of the time."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _profile(profile: Profile, batch: pa.RecordBatch, recipes: list[str]) -> None:
@@ -133,8 +150,9 @@ class Line:
             self.config.concurrency,
             stop=stop or threading.Event(),
         )
-        staged = staging(self.settings)
-        return delivery.hour(hour, lambda: staged.read(hour), run_id)
+        staged, columns = staging(self.settings), schema(self.platform.recipes()).names
+        with few_collections():
+            return delivery.hour(hour, lambda: staged.read(hour, columns), run_id)
 
     def ask(self, everything: bool = False) -> Asked:
         """Ask for the verdicts that are due (see delivery.verdicts.VerdictDesk)."""

@@ -192,3 +192,9 @@ def test_purging_works_on_any_file_system(any_store: Staging) -> None:
     assert any_store.purge(datetime.now(UTC) + timedelta(days=1)) == 1
     with pytest.raises(DeliveryError, match="purged"):
         ids(any_store)
+
+
+def test_only_the_columns_that_are_wanted_are_read(store: Staging) -> None:
+    store.write(HOUR, SCHEMA, [batch("a", "b")])
+    assert [found.schema.names for found in store.read(HOUR, ["digest"])] == [["digest"]]
+    assert [found.schema.names for found in store.read(HOUR, ["digest", "event_id"])] == [["event_id", "digest"]]
