@@ -17,10 +17,17 @@ from capi_pipeline.components.destination import destination_defs  # noqa: E402
 from capi_pipeline.defs import automation, conversions, ledger, models, verdicts  # noqa: E402
 from capi_pipeline.settings import settings  # noqa: E402
 
+inherited: dg.Definitions | None = None  # in a step: what its forkserver loaded before (defs/preloaded.py)
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Raises ConfigurationError for a document or setting that is wrong, naming file, key and remedy."""
+    return inherited or load()
+
+
+def load() -> dg.Definitions:
+    """The documents, the dbt project and the settings as they are now."""
     chosen = settings()
     configs = documents.load(chosen.destinations)
     per_destination = {config.name: destination_defs(config) for config in configs}

@@ -17,22 +17,9 @@ UnresolvedJob = Any  # what dg.define_asset_job returns; its class is not public
 HOUR_JOB = "hour"
 CATCH_UP = 48  # hours that one tick may ask for
 
-# The documented default (preload the job's module) never applies, so the modules are listed.
+# The documented default (preload the job's module) never applies, so a module is named.
 executor = dg.multiprocess_executor.configured(
-    {
-        "max_concurrent": 8,
-        "start_method": {
-            "forkserver": {
-                "preload_modules": [
-                    "dagster_postgres",
-                    "dagster_dbt",
-                    "sqlalchemy",
-                    "requests",
-                    "capi_pipeline.definitions",
-                ]
-            }
-        },
-    }
+    {"max_concurrent": 8, "start_method": {"forkserver": {"preload_modules": ["capi_pipeline.defs.preloaded"]}}}
 )
 
 
