@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -65,15 +67,22 @@ def run(
     assets: Sequence[dg.AssetKey] | None = None,
     config: dict[str, Any] | None = None,
 ) -> Outcome:
-    """Run a job for one hour, or (`until`: the last hour) for a range in one run."""
-    os.environ.setdefault("CAPI_STEP_RETRIES", "0")  # a person is waiting: say at once what is wrong
+    """Run a job for one hour, or (`until`: the last hour) for a range in one run. Raises KeyboardInterrupt when a signal
+    told this process to end, after what was in flight has been recorded."""
+    os.environ["CAPI_STEP_RETRIES"] = "0"  # a person is waiting: say at once what is wrong, and end when told to
     tags, started = {}, time.monotonic()
     if hour and until:
         tags = {
             "dagster/asset_partition_range_start": key_of(hour),
             "dagster/asset_partition_range_end": key_of(until),
         }
-    with _storage_answers(), dg.DagsterInstance.get() as instance, _words_of_dbt_aside(), abandoned.named() as name:
+    with (
+        _told_to_end(),
+        _storage_answers(),
+        dg.DagsterInstance.get() as instance,
+        _words_of_dbt_aside(),
+        abandoned.named() as name,
+    ):
         abandoned.clear(instance)
         result = (
             definitions()
@@ -95,6 +104,24 @@ def run(
         elif event.is_step_failure:
             steps.append(Step(name, False, 0.0, _words(event)))
     return Outcome(result.run_id, result.success, time.monotonic() - started, steps)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Dagster has its own handlers while it runs, makes a failed run of a signal (or forgets one that comes between two
+    steps), and the command would go on. The interpreter itself notes each signal here, so that the command ends."""
+    noted, note = socket.socketpair()
+    with noted, note:
+        noted.setblocking(False)
+        note.setblocking(False)
+        before = signal.set_wakeup_fd(note.fileno())
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+        with suppress(BlockingIOError):
+            if set(noted.recv(4096)) & {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}:
+                raise KeyboardInterrupt
 
 
 @contextmanager

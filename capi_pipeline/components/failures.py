@@ -10,8 +10,11 @@ from capi_pipeline.errors import AuthenticationError, ConfigurationError, Contra
 from capi_pipeline.settings import Settings, settings
 
 
-def retries(chosen: Settings) -> dg.RetryPolicy:
-    """How Dagster repeats a step that failed for a passing reason."""
+def retries(chosen: Settings) -> dg.RetryPolicy | None:
+    """How Dagster repeats a step that failed for a passing reason. None for never: with a policy, Dagster would take Ctrl-C
+    for a failure of the step, and go on with the next one."""
+    if not chosen.step_retries:
+        return None
     return dg.RetryPolicy(
         max_retries=chosen.step_retries,
         delay=chosen.step_retry_delay,
