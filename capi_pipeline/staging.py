@@ -93,8 +93,16 @@ class Staging:
         return size
 
     def read(self, hour: datetime, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """One hour's hashed conversions (of these columns, in the file's order), streamed. Raises DeliveryError when it is not there (never made, or purged)."""
+        """One hour's hashed conversions (of these columns), streamed. Raises DeliveryError when it is not there (never
+        made, or purged)."""
         with self._opened(hour) as file:
+            missing = [name for name in columns or () if name not in file.schema_arrow.names]
+            if missing:
+                raise DeliveryError(
+                    f"The hashed conversions of the hour {hour:%Y-%m-%d %H:%M} are of an older version: they lack "
+                    f"`{missing[0]}`.",
+                    "Materialise `hashed_conversions` of this partition, then rerun.",
+                )
             yield from file.iter_batches(batch_size=ROWS, columns=columns)
 
     def purge(self, before: datetime) -> int:

@@ -197,4 +197,6 @@ def test_purging_works_on_any_file_system(any_store: Staging) -> None:
 def test_only_the_columns_that_are_wanted_are_read(store: Staging) -> None:
     store.write(HOUR, SCHEMA, [batch("a", "b")])
     assert [found.schema.names for found in store.read(HOUR, ["digest"])] == [["digest"]]
-    assert [found.schema.names for found in store.read(HOUR, ["digest", "event_id"])] == [["event_id", "digest"]]
+    assert [found.schema.names for found in store.read(HOUR, ["digest", "event_id"])] == [["digest", "event_id"]]
+    with pytest.raises(DeliveryError, match="older version: they lack `phone_e164`"):
+        list(store.read(HOUR, ["event_id", "phone_e164"]))
