@@ -20,7 +20,7 @@ class CapiError(Exception):
 
 _ROWS = re.compile(r"^.*\b(?:DETAIL|CONTEXT):.*(?:\n|$)", re.MULTILINE)
 _VALUE = re.compile(
-    r"""(: ?|\b(?:value|zone|token|literal|string|convert|parse|parsing|scalar):? )("[^"\n]*"?|'[^'\n]*'?)"""
+    r"""(: ?(?=")|\b(?:value|zone|token|literal|string|convert|parse|parsing|scalar):? )("[^"\n]*"?|'[^'\n]*'?)"""
     r"""|"[^"\n]*@[^"\n]*"|\bcontains \(.*""",
     re.I,
 )

@@ -86,6 +86,13 @@ def test_what_runs_until_it_is_stopped_fails_with_words(capi: Capi, path: tuple[
     assert not done.out
 
 
+def test_the_ui_on_an_address_that_others_reach_comes_with_a_warning(capi: Capi) -> None:
+    for host, warns in (("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("localhost", False), ("::1", False)):
+        said = capi("up", "--host", host, "--port", str(server.free_port()), code=1, CAPI_START="soon").err
+        assert ("Dagster has no login" in said) == warns, host
+        assert ("reverse proxy with a login" in said) == warns, host
+
+
 def test_no_command_at_all_shows_the_help(capi: Capi) -> None:
     assert "Usage" in capi(code=2).out
 

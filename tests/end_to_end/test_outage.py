@@ -19,8 +19,10 @@ import requests
 
 from capi_pipeline import embedded
 from capi_pipeline.demo import shop
+from capi_pipeline.sandbox import accounts
 from capi_pipeline.sandbox.server import free_port
 from tests.end_to_end.conftest import CAPI, Installation, install
+from tests.end_to_end.processes import Watch
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -136,7 +138,7 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
     last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [f"{last - timedelta(hours=n):%Y-%m-%d-%H:00}" for n in (4, 3, 2)]
     road = [["conversions"], ["hashed_conversions"], *(["destinations", name] for name in NAMES)]
-    with up(there) as ui:
+    with Watch(there.home) as watch, up(there) as ui:
         models = [
             node["assetKey"]["path"]
             for node in ui.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
@@ -170,6 +172,11 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
             assert after[platform] == before[platform], platform  # nobody got anything twice
         ui.materialize([["destinations", "meta"]], hours[:1])  # and once more
         assert there.counts()["meta"] == after["meta"]
+    lines = "\n".join(watch.lines)
+    for program in ("dagster-webserver", "dagster-daemon", "execute_run", "sandbox", "dbt"):
+        assert program in lines
+    assert watch.hosts == {"127.0.0.1"}
+    assert not [value for value in accounts.ENVIRONMENT.values() if value in lines]
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")

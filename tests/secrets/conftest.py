@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -24,6 +22,7 @@ from capi_pipeline.sandbox import accounts, server
 from tests import table
 from tests.cli.command import Capi
 from tests.end_to_end.conftest import Installation, install
+from tests.end_to_end.processes import Watch
 from tests.secrets.planted import CLICKS, PASSWORDS, PERSON, SECRETS, Search
 
 ROOT = Path(__file__).parents[2]
@@ -36,13 +35,13 @@ LOUD = (  # everything that a library says, and Dagster keeps it as events
 
 @dataclass
 class Planted(Installation):
-    """An installation whose every secret and every person is planted; `seen`: the command lines of its processes."""
+    """An installation whose every secret and every person is planted; its processes are watched."""
 
     capi: Capi
     sockets: Path
+    watch: Watch
     more: dict[str, str]
     search: Search = field(default_factory=Search)
-    seen: set[str] = field(default_factory=set)
     _hours: int = 2
 
     @property
@@ -119,18 +118,6 @@ class Planted(Installation):
         """What planted values rest where."""
         return {place: names for place, words in self.kept() if (names := self.search(words))}
 
-    def watch(self, stop: threading.Event) -> None:
-        """Keep the command lines of the processes that belong to this installation."""
-        home, known = os.fsencode(self.home), set[tuple[str, bytes]]()
-        while not stop.wait(0.1):
-            for process in Path("/proc").glob("[0-9]*"):
-                with suppress(OSError):
-                    line = (process / "cmdline").read_bytes()
-                    if (process.name, line) not in known:
-                        known.add((process.name, line))
-                        if home in line or home in (process / "environ").read_bytes():
-                            self.seen.add(line.replace(b"\0", b" ").decode("utf-8", "replace"))
-
 
 def locked(url: str, password: str) -> str:
     """A database's URL with a password in it (which the embedded server, on its socket, does not ask for)."""
@@ -153,6 +140,8 @@ def loud_forks() -> Iterator[subprocess.Popen[str]]:
         text=True, cwd=ROOT,
     ) as process:  # fmt: skip
         yield process
+        assert process.stdin
+        process.stdin.close()
 
 
 def environment(sockets: Path, made: Installation, folder: Path) -> Mapping[str, str]:
@@ -180,25 +169,17 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
     own = made.home / "own-dagster"
     own.mkdir(parents=True)
     (own / "dagster.yaml").write_text((files("capi_pipeline") / "dagster.yaml").read_text("utf-8") + LOUD)
-    stop = threading.Event()
     with (
         embedded.postgres(made.home / "postgres") as sockets,
         server.running(folder / "sandbox.db", made.port),  # the platforms' own store is not ours to keep clean
         loud_forks() as forks,
+        Watch(made.home) as watch,
     ):
         more = dict(environment(sockets, made, own))
-        planted = Planted(made.home, made.destinations, made.port, Capi(forks, folder), sockets, more)
+        planted = Planted(made.home, made.destinations, made.port, Capi(forks, folder), sockets, watch, more)
         planted.capi.environment = {
             key: value for key, value in planted.environment.items() if key.startswith("CAPI_") or key in more
         }
         ask_for_passwords(made.home, planted.database("postgres"))
         table.create(planted.database("warehouse"))
-        watcher = threading.Thread(target=planted.watch, args=(stop,))
-        watcher.start()
-        try:
-            yield planted
-        finally:
-            stop.set()
-            watcher.join()
-            assert forks.stdin
-            forks.stdin.close()
+        yield planted
