@@ -102,13 +102,14 @@ class Attempts:
             attempt += 1
             with self._turn(unknown):
                 token = self._token(unknown)
+                self._go_on(unknown)  # a token can take as long as a request
                 verdict = self._once(self.platform.authorize(request, token), count, again=attempt > 1)
                 unknown = unknown or verdict.maybe_stored
                 if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
                     self._success()
                     return verdict, unknown
                 if verdict.kind is Kind.AUTH:
-                    if self._renewed(token):
+                    if not self.stop.is_set() and self._renewed(token):
                         continue
                     self._end(self._auth_error(verdict))
                     return verdict, unknown
@@ -136,12 +137,15 @@ class Attempts:
             self._one.acquire()
         try:
             self.pace.turn()
-            if self.stop.is_set():
-                raise Stopped("", "not sent: the run had to stop first", unknown)
+            self._go_on(unknown)
             yield
         finally:
             if alone:
                 self._one.release()
+
+    def _go_on(self, unknown: bool) -> None:
+        if self.stop.is_set():
+            raise Stopped("", "not sent: the run had to stop first", unknown)
 
     def _once(self, request: Any, count: int, again: bool) -> Verdict:
         started = self.monotonic()

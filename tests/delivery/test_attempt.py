@@ -342,6 +342,33 @@ def test_a_token_that_dies_between_two_attempts_does_not_hide_that_the_first_may
     assert desk.settled["e0"].unknown
 
 
+def test_a_stop_while_a_token_is_fetched_lets_no_request_leave() -> None:
+    """Each may take 25 seconds, and a run that is stopped ends within 30."""
+
+    class Slow(Keys):
+        def current(self) -> str:
+            desk.stop.set()
+            return super().current()
+
+    server = Server()
+    desk = Desk(server, keys=Slow())
+    desk.send(3)
+    assert server.requests == []
+    assert desk.count(State.RETRY) == 3
+
+
+def test_a_stop_while_a_token_is_refused_fetches_no_other() -> None:
+    def stopping(events: Any) -> Exchange:
+        desk.stop.set()
+        return answer(401)
+
+    keys, server = Keys("second"), Server([stopping])
+    desk = Desk(server, keys=keys)
+    desk.send(3)
+    assert keys.refreshed == 0
+    assert len(server.requests) == 1
+
+
 def test_a_stop_between_two_attempts_does_not_hide_that_the_first_may_have_arrived() -> None:
     def stopping(events: Any) -> Exchange:
         desk.stop.set()
