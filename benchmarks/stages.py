@@ -20,7 +20,7 @@ from data import table
 from capi_pipeline import steps
 from capi_pipeline.conversions.conversion import conversions
 from capi_pipeline.conversions.identifiers import Recipe
-from capi_pipeline.conversions.transform import transform
+from capi_pipeline.conversions.transform import schema, transform
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.platforms import NAMES, all_recipes, platform
@@ -123,7 +123,7 @@ class Stages:
         """From staged rows to the bodies of requests, platform by platform."""
         for name in NAMES:
             target = self.destination(name).resolve(os.environ)
-            for batch in steps.staging(self.settings).read(self.hour):
+            for batch in steps.staging(self.settings).read(self.hour, schema(target.recipes()).names):
                 with self.result.part(f"encode {name}").of(batch.num_rows):
                     found = ((0, group, payload) for payload, group in _encoded(target, batch))
                     for group, members in batches(found, target.limits):
@@ -178,7 +178,8 @@ def main(stage: str, rows: str, hour: str, sink: str) -> None:
         with sampled(stages.result.profile):
             work()
     else:
-        work()
+        with steps.few_collections():
+            work()
     stages.result.show()
 
 

@@ -219,8 +219,10 @@ class Attempts:
     ) -> None:
         settlements = []
         trace_id = self.redact.hide(trace_id)
+        texts = {text for outcome in outcomes for text in (outcome.code, outcome.message)}
+        redacted = {text: self.redact(text) for text in texts}  # many events share few words
         for position, ((item, _), outcome) in enumerate(zip(members, outcomes, strict=True)):
-            code, words = self.redact(outcome.code), self.redact(outcome.message)
+            code, words = redacted[outcome.code], redacted[outcome.message]
             narrow = outcome.state is State.RETRY and code == NARROW
             settlements.append(
                 Settlement(
