@@ -173,7 +173,7 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
         ui.materialize([["destinations", "meta"]], hours[:1])  # and once more
         assert there.counts()["meta"] == after["meta"]
     lines = "\n".join(watch.lines)
-    for program in ("dagster-webserver", "dagster-daemon", "execute_run", "sandbox", "dbt"):
+    for program in ("dagster-webserver", "dagster-daemon", "api grpc", "sandbox", "dbt"):
         assert program in lines
     assert watch.hosts == {"127.0.0.1"}
     assert not [value for value in accounts.ENVIRONMENT.values() if value in lines]
