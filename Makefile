@@ -17,7 +17,7 @@ test: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# About TIME minutes: 100,000 answers for each function that reads one; ANSWERS=10000 is enough for a look.
+# 20 minutes on two busy cores: 100,000 answers for each function that reads one; ANSWERS=10000 is enough for a look.
 fuzz: .venv/ready
 	CAPI_FUZZ=$(or $(ANSWERS),100000) $(BIN)/pytest -n 2 --timeout 7200 --durations 0 \
 	  tests/platforms/test_any_answer.py tests/delivery/test_any_answer.py
