@@ -184,7 +184,7 @@ class Attempts:
 
     def _renewed(self, token: str) -> bool:
         try:
-            return self.tokens.renewed(token) is not None
+            return self.tokens.renewed(token, worked=self._proven) is not None
         except CapiError as error:
             self._end(error)
             return False

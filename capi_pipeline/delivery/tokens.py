@@ -11,6 +11,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +52,7 @@ class Tokens:
         self._current = platform.token()
         self._expires: datetime | None = None if self._current else datetime.min.replace(tzinfo=UTC)
         self._refreshed = False
+        self._granted = ""  # the token that was granted in this run
 
     def current(self) -> str:
         """A token that is valid now. Raises AuthenticationError or DeliveryError."""
@@ -59,14 +61,16 @@ class Tokens:
         with self._mutex:
             return self._obtain(refused=None)
 
-    def renewed(self, refused: str) -> str | None:
-        """Another token than the one that the platform just refused; None when there is none to be had (again)."""
+    def renewed(self, refused: str, worked: bool = False) -> str | None:
+        """Another token than the one that the platform just refused; None when there is none to be had (again). `worked`:
+        the platform took a token in this run. Else one that was granted in this run is not to blame."""
         if self._platform.oauth is None:
             return None
         with self._mutex:
             if self._current != refused:
                 return self._current  # another thread was faster
-            if self._refreshed:
+            if self._refreshed or (self._granted == refused and not worked):
+                self._forget()
                 return None  # once per run: a fresh token that is refused is not a token problem
             self._refreshed = True
             return self._obtain(refused)
@@ -95,6 +99,7 @@ class Tokens:
                 raise self._dead("the platform no longer accepts the refresh token (invalid_grant)")
             expires = self._now() + _usable(answer.get("expires_in"))
             self._keep(connection, fernet, candidate, answer, expires, stored["refresh_token"])
+            self._granted = answer["access_token"]
             return self._use(answer["access_token"], expires)
 
     def _keep(
@@ -129,6 +134,12 @@ class Tokens:
                 connection.commit()
             else:
                 self._store(connection, new)
+
+    def _forget(self) -> None:
+        """Keep a refused access token from the next run, which would spend a request on it."""
+        query = f"update {SCHEMA}.tokens set access_token = null, expires_at = null where destination = :destination"
+        with suppress(DBAPIError), self._engine.begin() as connection:
+            connection.execute(text(query), {"destination": self._destination})
 
     def _use(self, token: str, expires: datetime) -> str:
         self._redact.add(token)

@@ -50,7 +50,7 @@ class Keys:
         self.refreshed += self.fails is not None
         return self.token
 
-    def renewed(self, refused: str) -> str | None:
+    def renewed(self, refused: str, worked: bool = False) -> str | None:
         self.refreshed += 1
         if not self.spare:
             return None

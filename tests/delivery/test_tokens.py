@@ -140,9 +140,30 @@ def test_a_refused_token_is_renewed_once_per_run(place: Place) -> None:
     login = Login()
     tokens = place.tokens(login)
     first = tokens.current()
-    assert tokens.renewed(first) == "access-2"
-    assert tokens.renewed(first) == "access-2"  # a slower thread gets the new one without asking again
+    assert tokens.renewed(first, worked=True) == "access-2"
+    assert tokens.renewed(first, worked=True) == "access-2"  # a slower thread gets the new one without asking again
+    assert tokens.renewed("access-2", worked=True) is None
+    assert len(login.forms) == 2
+
+
+def test_a_token_that_was_granted_just_now_is_not_to_blame_and_is_not_kept(place: Place) -> None:
+    """The account is wrong, or a right is missing: each run spends one request on it."""
+    login = Login()
+    for run in (1, 2):
+        tokens = place.tokens(login)
+        assert tokens.renewed(tokens.current()) is None
+        assert len(login.forms) == run
+        assert place.stored()["access_token"] is None
+    assert place.stored()["refresh_token"] is not None
+
+
+def test_a_stored_token_that_is_refused_is_renewed_once(place: Place) -> None:
+    login = Login()
+    place.tokens(login).current()
+    tokens = place.tokens(login)
+    assert tokens.renewed(tokens.current()) == "access-2"
     assert tokens.renewed("access-2") is None
+    assert place.stored()["access_token"] is None
     assert len(login.forms) == 2
 
 
@@ -150,8 +171,8 @@ def test_a_token_that_another_process_renewed_meanwhile_is_taken_over(place: Pla
     login = Login()
     ours, theirs = place.tokens(login), place.tokens(login)
     assert ours.current() == theirs.current() == "access-1"
-    theirs.renewed("access-1")
-    assert ours.renewed("access-1") == "access-2"
+    theirs.renewed("access-1", worked=True)
+    assert ours.renewed("access-1", worked=True) == "access-2"
     assert len(login.forms) == 2
 
 
@@ -314,7 +335,7 @@ def test_threads_whose_token_is_refused_together_renew_it_once(place: Place) -> 
     first = tokens.current()
     login.delay = 0.05
     found: list[str | None] = []
-    threads = [threading.Thread(target=lambda: found.append(tokens.renewed(first))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(tokens.renewed(first, worked=True))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
