@@ -34,7 +34,7 @@ deliveries = Table(
     Column("trace_id", Text, comment="the platform's own request id"),
     Column("position", Integer, comment="index of the event in that request"),
     Column("run_id", Text),
-    Index("deliveries_by_hour", "destination", "hour", "state"),
+    Index("deliveries_by_hour", "hour", "destination", "state"),
     Index(
         "deliveries_open",
         "state",
