@@ -132,7 +132,7 @@ def _storage_answers() -> Iterator[None]:
     except SQLAlchemyError as error:
         raise DeliveryError(
             f"Dagster's storage failed or went away: {first_line(error)}",
-            "See to it, then run `capi retry`: the hour is taken up where it was left.",
+            "See to it, then run the same command again: only what is left is sent.",
         ) from None
 
 

@@ -10,6 +10,8 @@ from capi_pipeline.platforms.base import Deduplication, State
 
 # A repeated event must reach the platform before its window closes, so stop a little earlier.
 MARGIN = timedelta(minutes=10)
+# No platform may ask for a longer wait (see platforms.base.retry_after): a later time was noted by a clock that was wrong.
+LONGEST_WAIT = timedelta(days=1)
 
 
 class Step(StrEnum):
@@ -44,7 +46,7 @@ def decide(
         reason = hold_reason(row.unknown_since, deduplication, policy, now)
         if reason:
             return Step.HOLD, reason
-    if row.state is State.RETRY and row.not_before is not None and row.not_before > now:
+    if row.state is State.RETRY and row.not_before is not None and now < row.not_before <= now + LONGEST_WAIT:
         return Step.WAIT, None
     return Step.SEND, None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from capi_pipeline.delivery.decide import LONGEST_WAIT
 from capi_pipeline.delivery.ledger import HELD_WORDS, WAITS, Held, Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 
@@ -104,10 +105,12 @@ def due(
     query = f"""select destination, hour, max(coalesce(settled_at, claimed_at)) from {SCHEMA}.deliveries d
         where {_LEFT} and destination = any(:names) and hour >= :start
         group by 1, 2 having max(coalesce(settled_at, claimed_at)) < :before
-            and min(coalesce(not_before, settled_at, claimed_at)) <= :now
+            and min(coalesce(case when not_before <= :latest then not_before end, settled_at, claimed_at)) <= :now
         order by 2 limit :most"""
     now = datetime.now(UTC)
-    found = ledger.query(query, names=list(names), start=start, before=now - least, now=now, most=most)
+    found = ledger.query(
+        query, names=list(names), start=start, before=now - least, now=now, latest=now + LONGEST_WAIT, most=most
+    )
     return [(name, hour.astimezone(UTC), last) for name, hour, last in found]
 
 

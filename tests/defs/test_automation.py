@@ -78,6 +78,13 @@ def test_hours_with_conversions_left_or_in_doubt_are_run_again(left: Ledger) -> 
     assert due(left, ["another"], HOUR) == []
 
 
+def test_a_wait_that_a_wrong_clock_noted_does_not_hold_an_hour_up(left: Ledger) -> None:
+    with left.engine.begin() as connection:
+        connection.execute(text("update capi.deliveries set settled_at = settled_at - interval '20 minutes'"))
+        connection.execute(text("update capi.deliveries set not_before = not_before + interval '7 days'"))
+    assert ("meta", HOUR + timedelta(hours=2)) in [(name, hour) for name, hour, _ in due(left, ["meta"], HOUR)]
+
+
 def test_the_sensor_asks_for_each_such_hour_once(
     left: Ledger, monkeypatch: pytest.MonkeyPatch, ledger_url: str
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from capi_pipeline.delivery.decide import MARGIN, OnUnknown, Step, decide
+from capi_pipeline.delivery.decide import LONGEST_WAIT, MARGIN, OnUnknown, Step, decide
 from capi_pipeline.delivery.ledger import Held, Row
 from capi_pipeline.platforms.base import Deduplication, State
 
@@ -84,6 +84,11 @@ def test_what_may_have_arrived_goes_again_only_where_a_repetition_is_recognised(
 @pytest.mark.parametrize(("wait", "step"), [(timedelta(seconds=1), Step.WAIT), (timedelta(seconds=-1), Step.SEND)])
 def test_a_retry_waits_as_long_as_the_platform_asked(wait: timedelta, step: Step) -> None:
     assert decide(row(State.RETRY, wait=wait), HOUR, TWO_DAYS, OnUnknown.AUTO, NOW) == (step, None)
+
+
+def test_a_wait_that_no_platform_may_ask_for_was_noted_by_a_wrong_clock_and_holds_nothing_up() -> None:
+    for wait, step in ((LONGEST_WAIT, Step.WAIT), (LONGEST_WAIT + timedelta(seconds=1), Step.SEND)):
+        assert decide(row(State.RETRY, wait=wait), HOUR, TWO_DAYS, OnUnknown.AUTO, NOW) == (step, None)
 
 
 def test_an_event_whose_window_closes_while_it_waits_is_held_not_forgotten() -> None:
