@@ -106,6 +106,7 @@ class DagsterStage(Stage):
                     self._kill(process)
                     note(self.deaths, "run_worker")
                     self._tried.add(hour)
+                    self.result.course.append(f"capi {words} {key_of(hour)}: killed")
                     return False
                 time.sleep(0.05)
             if process.poll() is None:
@@ -115,7 +116,8 @@ class DagsterStage(Stage):
         said = log.read_text()
         if "breaks the contract" in said:
             self.repair()
-        if '"runs"' in said or "capi retry" in said:  # it came so far that Dagster knows of the hour
+        self.result.course.append(f"capi {words} {key_of(hour)}: {process.returncode} {' '.join(said.split())[-1500:]}")
+        if '"runs"' in said:  # else it ended before Dagster knew of the hour, and says that it has to be run again
             self._tried.add(hour)
         if (
             "Traceback" in said and "psycopg2.OperationalError" not in said

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from capi_pipeline import steps
 from capi_pipeline.delivery import queries
+from capi_pipeline.delivery.decide import LONGEST_WAIT
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import DestinationConfig, load
 from capi_pipeline.sandbox.accounts import ENVIRONMENT
@@ -49,6 +50,7 @@ class Result:
     seconds: float = 0.0
     small_disk: bool = False  # the full disk was a small one, mounted for it
     faulty: list[str] = field(default_factory=list)  # tracebacks, workers that hang
+    course: list[str] = field(default_factory=list)  # what each attempt came to, for the one who looks for a cause
 
     @property
     def violations(self) -> list[str]:
@@ -186,6 +188,9 @@ class Stage:
             process.join()
             process.close()
             outcome = json.loads(job.result.read_text()) if job.result.exists() else {}
+            self.result.course.append(
+                f"{job.what} {job.document.name if job.document else ''}: {outcome or 'killed'}"[:300]
+            )
             if "traceback" in outcome:
                 self.result.faulty.append(
                     f"{job.what} {job.document.name if job.document else ''}: {outcome['traceback']}"
@@ -288,9 +293,12 @@ class Stage:
             ]
 
     def _asked_to_wait(self) -> float:
-        """Seconds until the last of the times until which platforms asked to be left alone."""
-        query = "select extract(epoch from max(not_before)) from capi.deliveries where state = 'retry'"
-        until = self.ledger.query(query)[0][0]
+        """Seconds until the last of the times until which platforms asked to be left alone; what a worker with a wrong
+        clock has noted beyond LONGEST_WAIT is not waited for."""
+        query = """select extract(epoch from max(not_before)) from capi.deliveries
+            where state = 'retry' and not_before <= :latest"""
+        latest = datetime.now(UTC) + timedelta(seconds=self.elapsed) + LONGEST_WAIT
+        until = self.ledger.query(query, latest=latest)[0][0]
         return 0.0 if until is None else float(until) - time.time() - self.elapsed + 1
 
     def _open(self) -> set[str]:
