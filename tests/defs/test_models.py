@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,6 @@ import dagster as dg
 import pytest
 from sqlalchemy import create_engine
 
-from capi_pipeline import dbt
 from capi_pipeline.defs import models
 from capi_pipeline.settings import DBT_PROJECT, settings
 
@@ -72,10 +72,9 @@ def built(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 def test_an_hour_builds_every_model_and_tells_every_test(instance: dg.DagsterInstance, project: Path) -> None:
     result = build(instance)
     assert result.success
-    nodes = dbt.manifest(project)["nodes"].values()
+    nodes = json.loads(models.manifest(project).read_text("utf-8"))["nodes"].values()
     assert set(built(result)) == {node["name"] for node in nodes if node["resource_type"] == "model"}
     assert {event.partition for event in built(result).values()} == {HOUR}
-    assert built(result)["conversions"].materialization.metadata["rows_written"].value >= 0
     checked = result.get_asset_check_evaluations()
     attached = {node["name"] for node in nodes if node.get("attached_node")}
     assert {check.check_name for check in checked} == attached
@@ -89,7 +88,6 @@ def test_a_selection_builds_only_what_it_names_with_its_tests(instance: dg.Dagst
     assert result.success
     assert set(built(result)) == {"conversions"}
     assert {check.asset_key for check in result.get_asset_check_evaluations()} == {models.MART}
-    assert not result.get_asset_observation_events()
 
 
 def test_a_test_that_fails_fails_the_step_with_its_name(
@@ -115,50 +113,6 @@ def test_a_warehouse_that_does_not_answer_is_said_in_the_databases_words(
 def words(result: dg.ExecuteInProcessResult) -> str:
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     return str(failure.step_failure_data.user_failure_data.description)
-
-
-def test_what_reads_an_ephemeral_model_reads_what_that_reads() -> None:
-    def node(name: str, kind: str, materialized: str, *above: str) -> dict[str, Any]:
-        return {
-            "resource_type": kind, "name": name, "config": {"materialized": materialized}, "depends_on": {"nodes": above},
-        }  # fmt: skip
-
-    nodes = {
-        "source": node("orders", "source", ""),
-        "table": node("customers", "model", "table"),
-        "inner": node("inner", "model", "ephemeral", "source"),
-        "outer": node("outer", "model", "ephemeral", "inner", "table"),
-        "mart": node("mart", "model", "table", "outer"),
-    }
-    assert set(models._above(nodes["mart"], nodes)) == {
-        dg.AssetKey(["raw", "orders"]),
-        dg.AssetKey(["warehouse", "customers"]),
-    }
-
-
-def test_an_interrupted_build_ends_dbt(project: Path, warehouse: str) -> None:
-    """As when a run is terminated: the exception passes through, and no dbt goes on behind it."""
-    with pytest.raises(KeyboardInterrupt):
-        interrupted(project, warehouse)
-
-
-def interrupted(project: Path, warehouse: str) -> None:
-    command = dbt._dbt(project, project / "target" / "interrupted", "build")
-    with dbt._running(command, dbt.environment(warehouse)) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            raise KeyboardInterrupt
-        finally:
-            assert process.poll() is None, "dbt was still at work"
-    assert process.poll() is not None
-
-
-def test_a_process_that_loads_the_code_location_loads_no_dbt() -> None:
-    """A second for each process of each run."""
-    code = "import sys, capi_pipeline.definitions as d; d.defs(); print({'dbt', 'dagster_dbt', 'alembic'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
-    assert done.stdout.strip() == "set()", done.stdout + done.stderr
 
 
 def test_a_step_inherits_the_code_location_of_its_forkserver() -> None:
