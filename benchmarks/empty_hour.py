@@ -28,7 +28,8 @@ from pathlib import Path
 
 import typer
 
-from capi_pipeline import dbt, stack
+from capi_pipeline import stack
+from capi_pipeline.defs import models
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.demo import shop
@@ -62,7 +63,7 @@ def main(repetitions: int = 7, write: bool = False) -> None:
             world = shop.fill(chosen.require("warehouse_url"), conversions=200, hours=2)
             names = [config.name for config in load(chosen.destinations)]
             first = world.start - timedelta(days=30)  # before anything happened in the shop
-            os.environ |= dbt.environment(chosen.require("warehouse_url"))
+            os.environ |= models.environment(chosen.require("warehouse_url"))
             os.environ |= {"CAPI_START": key_of(first), "CAPI_FLOOR_DESTINATIONS": ",".join(names)}
             os.environ["CAPI_SANDBOX_PORT"] = "1"  # nothing is sent, so none has to run
             ways = _ways(chosen, folder)
@@ -98,7 +99,7 @@ def _ways(chosen: Settings, folder: Path) -> dict[str, Callable[[datetime], list
 
     def build(hour: datetime) -> list[str]:
         os.environ |= {"CAPI_DBT_START": hour.isoformat(), "CAPI_DBT_END": (hour + timedelta(hours=1)).isoformat()}
-        return [dbt.executable(), "build", "--exclude-resource-type", "unit_test", "--quiet", "--project-dir", project,
+        return [models.dbt_executable(), "build", "--exclude-resource-type", "unit_test", "--quiet", "--project-dir", project,
                 "--profiles-dir", project, "--target-path", f"{folder}/target", "--log-path", f"{folder}/target"]  # fmt: skip
 
     return {
