@@ -115,6 +115,7 @@ class Stage:
 
     def repair(self) -> None:
         """What a person does when told that an event stands twice in an hour."""
+        self.database.ready()
         table.sql(
             self.url,
             f"delete from {table.TABLE} a using {table.TABLE} b where a.ctid > b.ctid and a.event_id = b.event_id "

@@ -87,7 +87,7 @@ class Database:
 
     def ready(self) -> None:
         """Wait until it lets sessions in again."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.query("select 1")
@@ -106,11 +106,13 @@ class Database:
     @contextmanager
     def fresh(self) -> Iterator[str]:
         """Name of a new database with an empty ledger."""
+        self.ready()
         name = f"chaos_{uuid.uuid4().hex[:12]}"
         self.query(f"create database {name} template {TEMPLATE}")
         try:
             yield name
         finally:
+            self.ready()
             self.query(f"drop database if exists {name} with (force)")
 
 
