@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo up test fuzz bench clean
+.PHONY: demo up test chaos fuzz bench clean
 
 demo: .venv/ready
 	$(BIN)/capi demo
