@@ -85,13 +85,11 @@ def few_collections() -> Iterator[None]:
     """Hundreds of objects are made and dropped per conversion, none of them in a cycle: to look for cycles among them at
     the usual rate costs a third of the time."""
     before = gc.get_threshold()
-    gc.freeze()
     gc.set_threshold(100_000, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _profile(profile: Profile, batch: pa.RecordBatch, recipes: list[str]) -> None:
@@ -134,6 +132,12 @@ class Line:
             self.redact,
             self.config.variables,
         )
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.send.close()
 
     def deliver(self, hour: datetime, run_id: str, stop: threading.Event | None = None) -> Report:
         """Send what is left of one hour (see delivery.Delivery.hour)."""

@@ -267,8 +267,8 @@ def _destination(config: DestinationConfig, chosen: Settings) -> Finding:
     from capi_pipeline.steps import Line
 
     try:
-        line = Line(config, Ledger.open(chosen.require("ledger_url")), chosen, os.environ)
-        ok, words = line.probe()
+        with Line(config, Ledger.open(chosen.require("ledger_url")), chosen, os.environ) as line:
+            ok, words = line.probe()
     except CapiError as error:
         ok, words = False, str(error)
     return f"destination {config.name}", ok, words

@@ -144,8 +144,7 @@ def _deliver(context: dg.AssetExecutionContext, config: DestinationConfig) -> Re
     chosen = settings()
     try:
         ledger = Ledger.open(chosen.require("ledger_url"))
-        line = Line(config, ledger, chosen, os.environ)
-        with _stopping(threading.Event()) as stop:
+        with Line(config, ledger, chosen, os.environ) as line, _stopping(threading.Event()) as stop:
             return line.deliver(context.partition_time_window.start, context.run.run_id, stop)
     except CapiError as error:
         raise failure(context, str(error), passes(error)) from None

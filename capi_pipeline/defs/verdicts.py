@@ -42,9 +42,8 @@ def defs(destinations: list[DestinationConfig]) -> dg.Definitions:
         problems: list[str] = []
         for destination in queueing:
             try:
-                asked = Line(destination, Ledger.open(chosen.require("ledger_url")), chosen, os.environ).ask(
-                    config.everything
-                )
+                with Line(destination, Ledger.open(chosen.require("ledger_url")), chosen, os.environ) as line:
+                    asked = line.ask(config.everything)
             except CapiError as error:
                 problems.append(str(error))
                 continue

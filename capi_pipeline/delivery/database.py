@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -32,9 +32,7 @@ def opened(url: str) -> Engine:
             raise ConfigurationError(f"The ledger needs PostgreSQL, CAPI_LEDGER_URL names {backend}.", _EXAMPLE)
         engine = create_engine(
             url,
-            pool_size=4,
-            max_overflow=8,
-            pool_pre_ping=True,
+            poolclass=NullPool,  # a run needs one connection, and the server must get it back when the run is over
             hide_parameters=True,
             connect_args={key: value for key, value in _CLIENT.items() if key not in parsed.query},
         )

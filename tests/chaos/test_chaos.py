@@ -14,7 +14,7 @@ from capi_pipeline.delivery.ledger import HourLedger
 from capi_pipeline.steps import Line
 from tests.chaos.play import Result, play
 from tests.chaos.running import play_all
-from tests.chaos.schedule import DELIVERY_POINTS, Kill, Round, Schedule, Trouble
+from tests.chaos.schedule import Kill, Round, Schedule, Trouble
 from tests.chaos.world import Database
 
 pytestmark = pytest.mark.timeout(900)  # a minute on a quiet machine; schedules wait for each other on a busy one
@@ -34,7 +34,6 @@ def test_nothing_is_lost_nothing_counts_twice_and_every_doubt_is_listed(results:
     result = results[seed]
     assert not result.violations, "\n".join([f"again: python -m tests.chaos --seed {seed}", *result.violations])
     assert result.total("accepted") > 50
-    assert result.kills.total() > 0
 
 
 def test_the_faults_and_the_kills_did_happen(results: dict[int, Result]) -> None:
@@ -42,7 +41,8 @@ def test_the_faults_and_the_kills_did_happen(results: dict[int, Result]) -> None
     for result in results.values():
         kills += result.kills
         faults += result.faults
-    assert {*DELIVERY_POINTS} <= set(kills)
+    assert kills.total() > 10
+    assert kills["run_worker"] > 0  # Dagster's
     assert len(faults) > 10
 
 
@@ -85,8 +85,17 @@ def test_a_worker_that_resends_where_a_repetition_counts_is_caught(database: Dat
     assert result.verdicts["meta"].violations == []
 
 
-def test_the_same_kills_do_no_harm_to_the_product_as_it_is(database: Database) -> None:
-    meta, outbrain = play(killed("meta", "before_send"), database), play(killed("outbrain", "after_send"), database)
-    assert meta.kills["before_send"] == 2
-    assert meta.violations == outbrain.violations == []
-    assert outbrain.verdicts["outbrain"].held > 0
+def test_each_exact_point_of_a_kill_is_met_and_does_no_harm_to_the_product_as_it_is(database: Database) -> None:
+    points = {
+        "google": "claim_uncommitted",
+        "meta": "before_send",
+        "outbrain": "in_flight",
+        "tiktok": "after_send",
+        "microsoft": "record_uncommitted",
+    }
+    slow = ("slow answer", {"platform": "outbrain", "kind": "latency", "seconds": 0.8})
+    troubles = [Trouble(name, (slow,) if point == "in_flight" else (), Kill(point)) for name, point in points.items()]
+    result = play(replace(CALM, rounds=(Round(tuple(troubles)),)), database)
+    assert result.kills == dict.fromkeys(points.values(), 2)  # of both hours' workers
+    assert result.violations == []
+    assert result.verdicts["outbrain"].held > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -643,3 +644,16 @@ def test_a_destination_that_the_statistics_do_not_know_is_looked_up_by_key(ledge
         new._run("select pg_stat_force_next_flush()", {})
         new._run("select 1", {})
     assert read() - before < 10_000
+
+
+def test_no_session_outlives_its_use(ledger_url: str) -> None:
+    """A command that delivers many hours in one process would use up the server's connections."""
+    ledger = Ledger.open(ledger_url)
+    with ledger.hour(DESTINATION, HOUR, "run") as session:
+        session.claim([item("a")])
+    others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    for _ in range(50):  # a backend ends a moment after its client has gone
+        if not ledger.query(others)[0][0]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server still has sessions of this ledger")

@@ -29,6 +29,7 @@ SAYS = {
     "status": ("accepted", False),
     "retry": ("Nothing is left to send", False),
     "resolve": ("Nothing is held", False),
+    "prune --dry-run": ("Nothing", False),
 }
 MAKE = {"demo": "$(BIN)/capi demo", "up": "$(BIN)/capi up", "test": "$(BIN)/pytest"}
 
