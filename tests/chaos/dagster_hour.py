@@ -57,8 +57,7 @@ class DagsterStage(Stage):
         brief = [
             (label, fault)
             for label, fault in trouble.faults
-            if fault["kind"] != "rate_limit"
-            or (trouble.destination not in OAUTH and fault.get("retry_after", 900) < 60)
+            if fault["kind"] != "rate_limit" or (trouble.destination not in OAUTH and fault.get("retry_after", 0) < 60)
         ]
         super().spoil(replace(trouble, faults=tuple(brief)))
 
