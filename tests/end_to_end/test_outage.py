@@ -66,6 +66,13 @@ class Ui:
             time.sleep(0.5)
 
     def statuses(self, asset: list[str], partitions: list[str]) -> dict[str, str]:
+        """Status of each partition, once none of them is under way: Dagster caches it, and is behind for a moment."""
+        deadline = time.monotonic() + 60
+        while "MATERIALIZING" in (found := self._statuses(asset, partitions)).values() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return found
+
+    def _statuses(self, asset: list[str], partitions: list[str]) -> dict[str, str]:
         data = self.ask(
             """query($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode { assetPartitionStatuses {
                 ... on TimePartitionStatuses { ranges { status startKey endKey } } } } } }""",
