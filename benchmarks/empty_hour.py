@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import platform
 import resource
 import shutil
 import statistics
@@ -27,6 +26,7 @@ from itertools import count
 from pathlib import Path
 
 import typer
+from common import machine, put
 
 from capi_pipeline import stack
 from capi_pipeline.defs import models
@@ -38,8 +38,6 @@ from capi_pipeline.settings import DBT_PROJECT, Settings
 from capi_pipeline.steps import key_of
 
 HERE = Path(__file__).parent
-PAGE = HERE / "README.md"
-BEGIN, END = "<!-- empty_hour -->", "<!-- /empty_hour -->"
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -81,9 +79,7 @@ def main(repetitions: int = 7, write: bool = False) -> None:
     page = _table(costs)
     print(page)
     if write:
-        text = PAGE.read_text("utf-8")
-        before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-        PAGE.write_text(f"{before}\n{page}\n{after}", "utf-8")
+        put("empty_hour", page)
 
 
 def _ways(chosen: Settings, folder: Path) -> dict[str, Callable[[datetime], list[str]]]:
@@ -151,7 +147,7 @@ def _table(costs: dict[str, Cost]) -> str:
     return "\n".join(
         [
             f"Medians of {len(costs['dbt'].wall)} hours in turns; a ratio is the median of the turns' ratios. "
-            f"Python {platform.python_version()}, {os.cpu_count()} cores.",
+            f"{machine()}.",
             "",
             "| what | floor, s | ours, s | ratio | floor, CPU s | ours, CPU s | ratio |",
             "|---|---:|---:|---:|---:|---:|---:|",

@@ -96,6 +96,8 @@ def defs(chosen: Settings) -> dg.Definitions:
         return dg.Definitions()
     from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
+    parsed = manifest(project)
+
     class Translator(DagsterDbtTranslator):
         def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
             if dbt_resource_props["resource_type"] == "source":
@@ -106,7 +108,7 @@ def defs(chosen: Settings) -> dg.Definitions:
             return "raw" if dbt_resource_props["resource_type"] == "source" else str(dbt_resource_props["fqn"][1])
 
     @dbt_assets(
-        manifest=manifest(project),
+        manifest=parsed,
         name="dbt_models",
         partitions_def=hourly(),
         pool="dbt",
@@ -130,7 +132,7 @@ def defs(chosen: Settings) -> dg.Definitions:
                 words = told or f"It could not even begin: {' '.join(_dbt_says(run).split())[:600]}"
                 raise failure(context, f"dbt could not build this hour. {words}", passing=not told)
 
-    return dg.Definitions(assets=[models, *_sources_of(manifest(project))])
+    return dg.Definitions(assets=[models, *_sources_of(parsed)])
 
 
 class _WithoutValues(io.TextIOBase):

@@ -6,12 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from capi_pipeline.delivery.ledger import Held, Row
-from capi_pipeline.platforms.base import Deduplication, State
+from capi_pipeline.platforms.base import LONGEST_WAIT, Deduplication, State
 
 # A repeated event must reach the platform before its window closes, so stop a little earlier.
 MARGIN = timedelta(minutes=10)
-# No platform may ask for a longer wait (see platforms.base.retry_after): a later time was noted by a clock that was wrong.
-LONGEST_WAIT = timedelta(days=1)
 
 
 class Step(StrEnum):
@@ -46,6 +44,7 @@ def decide(
         reason = hold_reason(row.unknown_since, deduplication, policy, now)
         if reason:
             return Step.HOLD, reason
+    # A time that lies further ahead than any platform may ask for was noted by a clock that was wrong.
     if row.state is State.RETRY and row.not_before is not None and now < row.not_before <= now + LONGEST_WAIT:
         return Step.WAIT, None
     return Step.SEND, None

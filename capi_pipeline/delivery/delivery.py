@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -27,7 +27,7 @@ from capi_pipeline.delivery.redaction import Redactor, example
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import ConfigurationError, DeliveryError
-from capi_pipeline.platforms.base import EPOCH, Payload, Platform, Reason, State, Withhold
+from capi_pipeline.platforms.base import Payload, Platform, Reason, State, Withhold, microseconds
 from capi_pipeline.platforms.batching import batches
 
 LOOKUP = 2000  # events whose ledger rows are fetched at once
@@ -214,7 +214,7 @@ class _Run:
     def chunk(self, chunk: list[Conversion]) -> Iterator[Ready]:
         now = self.delivery.now()
         known = self.ledger.states([(c.event_name, c.event_id) for c in chunk])
-        before = self.delivery.ledger.pruned_before(self.delivery.destination)
+        before = self.ledger.pruned_before()
         blocked = self.blocked(chunk)
         kept: list[tuple[Item, tuple[State, str, str]]] = []
         late: list[Item] = []
@@ -225,7 +225,7 @@ class _Run:
             if unselected and row is None:
                 self.report.skip(unselected.value)
                 continue
-            if row is None and before and (self.hour < before or c.event_time < _microseconds(before)):
+            if row is None and before and (self.hour < before or c.event_time < microseconds(before)):
                 self.report.skip(Reason.TOO_OLD.value)  # it may have been accepted, and the row be pruned
                 continue
             step, held = decide(row, self.hour, self.platform.deduplication, self.delivery.on_unknown, now)
@@ -314,7 +314,7 @@ class _Run:
         for c in refunds:
             id_ = str(c.original_event_id)
             original = originals.get(_original(c))
-            latest = max(self.latest.get(id_, 0), round(gone[id_].timestamp() * 1e6) if id_ in gone else 0)
+            latest = max(self.latest.get(id_, 0), microseconds(gone[id_]) if id_ in gone else 0)
             if original is not None and original.state in (State.SENDING, State.PENDING, State.RETRY, State.HELD):
                 out[(c.event_name, c.event_id)] = original.state
             elif original is None or original.state is not State.ACCEPTED:
@@ -341,10 +341,6 @@ def _at_most(group: Group) -> int | None:
 
 def _original(c: Conversion) -> Key:
     return c.original_event_name, str(c.original_event_id)
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 def _item(c: Conversion, since: datetime | None, digest: str | None = None) -> Item:

@@ -136,8 +136,7 @@ class Ledger:
     def pruned_before(self, destination: str) -> datetime | None:
         """Rows of hours and events before this time may have been deleted (`delivery.prune`): that there is none of an
         event says nothing then. To be asked after a look-up, never before it."""
-        rows = self.query(f"select before from {SCHEMA}.pruned where destination = :name", name=destination)
-        return rows[0][0].astimezone(UTC) if rows else None
+        return _time_of(self.query(_PRUNED, destination=destination))
 
 
 class HourLedger:
@@ -202,6 +201,10 @@ class HourLedger:
                     and d.event_name = k.event_name and d.event_id = k.event_id limit 1) d"""
         rows = self._run(query, _columns(keys, "names", "ids"))
         return {(name, id_): Row(hour, State(state), *rest) for name, id_, hour, state, *rest in rows}
+
+    def pruned_before(self) -> datetime | None:
+        """See `Ledger.pruned_before`: asked for each look-up of a run, on its own connection."""
+        return _time_of(self._run(_PRUNED, {}))
 
     def later_adjustments(self, original_ids: Sequence[str]) -> dict[str, datetime]:
         """Per original: the event time of the latest adjustment that the platform has, or may have."""
@@ -356,10 +359,15 @@ def lock_key(destination: str, hour: datetime) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
+def _time_of(rows: Sequence[Any]) -> datetime | None:
+    return rows[0][0].astimezone(UTC) if rows else None
+
+
+_PRUNED = f"select before from {SCHEMA}.pruned where destination = :destination"
 _TIME = "to_timestamp({0} / 1000000.0)"
-# Since when an event may be at the platform: what a crash left behind may have arrived.
 # An adjustment of a conversion that the platform has queued: nothing of it was sent.
 WAITS = "(d.state = 'pending' and d.trace_id is null)"
+# Since when an event may be at the platform: what a crash left behind may have arrived.
 _DOUBT = "case when d.state = 'sending' then coalesce(d.unknown_since, d.claimed_at) else d.unknown_since end"
 # A row is taken only as it was when it was decided on: after a lost connection another run can have been here.
 _UNCHANGED = f"""d.hour = excluded.hour and (d.state not in ('accepted', 'pending', 'held') or {WAITS})

@@ -22,6 +22,7 @@ from capi_pipeline.conversions.identifiers import Recipe
 
 Payload = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_WAIT = timedelta(days=1)  # that a platform may ask for
 
 
 def minutes(count: float) -> timedelta:
@@ -265,11 +266,11 @@ def retry_after(response: Response) -> timedelta | None:
     """The Retry-After header, in seconds or as an HTTP date relative to the answer's own Date (RFC 9110, 10.2.3)."""
     text = response.headers.get("retry-after", "").strip()
     if re.fullmatch("[0-9]{1,18}", text):
-        return timedelta(seconds=min(int(text), 86400))
+        return timedelta(seconds=min(int(text), LONGEST_WAIT.total_seconds()))
     try:
         when = parsedate_to_datetime(text)
         now = parsedate_to_datetime(response.headers.get("date", ""))
-        return min(max(when - now, timedelta(0)), timedelta(days=1))
+        return min(max(when - now, timedelta(0)), LONGEST_WAIT)
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
@@ -441,7 +442,12 @@ def compact(payload: Payload) -> Payload:
 
 def age_of(time: int, now: datetime) -> timedelta:
     """How long ago epoch microseconds were; negative if they lie ahead. Takes any 64-bit number."""
-    return timedelta(microseconds=(now - EPOCH) // timedelta(microseconds=1) - time)
+    return timedelta(microseconds=microseconds(now) - time)
+
+
+def microseconds(moment: datetime) -> int:
+    """Epoch microseconds."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def seconds(time: int) -> int:

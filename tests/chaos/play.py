@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from capi_pipeline import steps
 from capi_pipeline.delivery import queries
-from capi_pipeline.delivery.decide import LONGEST_WAIT
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import DestinationConfig, load
+from capi_pipeline.platforms.base import LONGEST_WAIT
 from capi_pipeline.sandbox.accounts import ENVIRONMENT
 from capi_pipeline.settings import DESTINATIONS, Settings
 from tests import table

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from capi_pipeline.delivery.decide import LONGEST_WAIT, MARGIN, OnUnknown, Step, decide
+from capi_pipeline.delivery.decide import MARGIN, OnUnknown, Step, decide
 from capi_pipeline.delivery.ledger import Held, Row
-from capi_pipeline.platforms.base import Deduplication, State
+from capi_pipeline.platforms.base import LONGEST_WAIT, Deduplication, State
 
 from .support import HOUR, NOW
 
