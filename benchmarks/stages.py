@@ -24,8 +24,9 @@ from capi_pipeline.conversions.transform import schema, transform
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.platforms import NAMES, all_recipes, platform
-from capi_pipeline.platforms.base import Platform, State, Withhold
+from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.batching import batches
+from capi_pipeline.platforms.outcomes import State, Withhold
 from capi_pipeline.settings import Settings
 from capi_pipeline.warehouse import Warehouse
 

@@ -20,7 +20,8 @@ from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.delivery.decide import OnUnknown
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import Platform, Reason
+from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.outcomes import Reason
 from capi_pipeline.rendering import problems
 
 TYPE = "capi_pipeline.components.Destination"

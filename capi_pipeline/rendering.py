@@ -16,8 +16,9 @@ from capi_pipeline.conversions.conversion import conversions
 from capi_pipeline.conversions.transform import transform
 from capi_pipeline.errors import ConfigurationError, ContractError, without_values
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import EPOCH, Withhold
 from capi_pipeline.platforms.batching import batches
+from capi_pipeline.platforms.outcomes import Withhold
+from capi_pipeline.platforms.times import EPOCH
 
 
 def render(

@@ -76,7 +76,7 @@ def points_to_sandbox(config: DestinationConfig, chosen: Settings) -> bool:
 
 def _sandbox_secrets(all_: list[DestinationConfig], sandboxed: list[DestinationConfig]) -> dict[str, str]:
     """The sandbox's secrets for variables that are not set; never for one that a destination elsewhere reads, too."""
-    from capi_pipeline.sandbox.accounts import ENVIRONMENT
+    from capi_pipeline.sandbox.platforms import ENVIRONMENT
 
     elsewhere = {name for config in all_ if config not in sandboxed for name in config.variables.values()}
     wanted = {name for config in sandboxed for name in config.variables.values()} - elsewhere

@@ -22,7 +22,7 @@ from upath import UPath
 from capi_pipeline.errors import ConfigurationError, DeliveryError, first_line
 
 KEY_NAME = "staging"
-ROWS = 8192
+ROWS = 2000  # as many as the ledger is asked for at once
 
 
 class _Wrap(pe.KmsClient):  # type: ignore[misc]

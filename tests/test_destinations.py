@@ -10,7 +10,7 @@ import pytest
 
 from capi_pipeline.destinations import DestinationConfig, Filter, load
 from capi_pipeline.errors import ConfigurationError
-from capi_pipeline.platforms.base import Reason
+from capi_pipeline.platforms.outcomes import Reason
 from capi_pipeline.settings import DESTINATIONS
 
 HEAD = "type: capi_pipeline.components.Destination\nattributes:\n"

@@ -17,7 +17,7 @@ from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import ConfigurationError, ContractError, DeliveryError
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 from capi_pipeline.settings import Settings
 from tests import table
 

@@ -19,7 +19,7 @@ from capi_pipeline.delivery.report import Report
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import CapiError, ConfigurationError
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 from capi_pipeline.rendering import problems
 from capi_pipeline.settings import settings
 from capi_pipeline.steps import Line, numbers

@@ -9,7 +9,7 @@ import dagster as dg
 
 from capi_pipeline.conversions.contract import COLUMNS, Kind
 from capi_pipeline.delivery.report import Report
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 from capi_pipeline.steps import Profile, numbers
 
 

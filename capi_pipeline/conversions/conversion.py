@@ -98,6 +98,29 @@ class Conversion:
         return str(self.properties.get("original_event_name") or "purchase")
 
     @property
+    def items(self) -> list[dict[str, Any]]:
+        """The contents that have a product id."""
+        return [item for item in self.contents if item["id"]]
+
+    @property
+    def quantity(self) -> int:
+        """Pieces of all `items`; an unknown quantity is one."""
+        return sum(item["quantity"] or 1 for item in self.items)
+
+    @property
+    def system(self) -> str:
+        """Of an app event: `ios`, `android`, or whatever else the device names, in lower case."""
+        name = str(self.device.get("os") or "").lower()
+        return "ios" if name == "ipados" else name
+
+    @property
+    def may_track(self) -> bool:
+        """Of an app event: on iOS the person allowed tracking (ATT), elsewhere the device has an advertising id."""
+        if self.system == "ios":
+            return str(self.device.get("att_status") or "").lower() == "authorized"
+        return self.advertising_id is not None
+
+    @property
     def advertising_id(self) -> str | None:
         """The device's advertising id; all zeros mean that the person limited ad tracking, so it names nobody."""
         known = str(self.device.get("advertising_id") or "").strip()

@@ -17,7 +17,9 @@ from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
-from capi_pipeline.platforms.base import Kind, Outcome, Platform, Response, State, Verdict
+from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.outcomes import Kind, Outcome, State, Verdict
+from capi_pipeline.platforms.wire import Response
 
 Member = tuple[Item, Any]
 ALL_REFUSED = 25  # events refused one by one, and none accepted: then it is not the events

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from capi_pipeline.delivery.ledger import Held, Row
-from capi_pipeline.platforms.base import LONGEST_WAIT, Deduplication, State
+from capi_pipeline.platforms.base import Deduplication
+from capi_pipeline.platforms.outcomes import State
+from capi_pipeline.platforms.times import LONGEST_WAIT
 
 # A repeated event must reach the platform before its window closes, so stop a little earlier.
 MARGIN = timedelta(minutes=10)

@@ -27,8 +27,11 @@ from capi_pipeline.delivery.redaction import Redactor, example
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import ConfigurationError, DeliveryError
-from capi_pipeline.platforms.base import Payload, Platform, Reason, State, Withhold, microseconds
+from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.batching import batches
+from capi_pipeline.platforms.outcomes import Reason, State, Withhold
+from capi_pipeline.platforms.times import microseconds
+from capi_pipeline.platforms.wire import Payload
 
 LOOKUP = 2000  # events whose ledger rows are fetched at once
 WAVE = 8  # requests that are claimed together where each holds one event

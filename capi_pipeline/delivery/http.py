@@ -20,7 +20,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from capi_pipeline.platforms.base import Request, Response
+from capi_pipeline.platforms.wire import Request, Response
 
 LARGEST_ANSWER = 8 * 1024 * 1024
 

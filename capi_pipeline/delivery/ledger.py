@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from capi_pipeline.delivery.database import RECONNECT_SECONDS, answering, array, migrate, opened, persistently
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import DeliveryError
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 
 Key = tuple[str, str]  # (event_name, event_id)
 

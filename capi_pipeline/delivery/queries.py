@@ -9,7 +9,7 @@ from typing import Any
 
 from capi_pipeline.delivery.ledger import HELD_WORDS, WAITS, Held, Ledger
 from capi_pipeline.delivery.tables import SCHEMA
-from capi_pipeline.platforms.base import LONGEST_WAIT
+from capi_pipeline.platforms.times import LONGEST_WAIT
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 
 SAMPLE = 5000
 

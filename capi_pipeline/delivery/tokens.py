@@ -24,7 +24,9 @@ from capi_pipeline.delivery.http import NotSent, Send, Unanswered
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import Grant, Platform, Request
+from capi_pipeline.platforms.auth import Grant
+from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.wire import Request
 
 EARLY = timedelta(minutes=5)  # before its end a token is renewed (or at half its life, if that is shorter)
 _TOKEN = re.compile("[!-~]+")  # visible ASCII: what a header can carry (RFC 6749, appendix A)

@@ -15,7 +15,8 @@ from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import AuthenticationError
-from capi_pipeline.platforms.base import Kind, Outcome, Platform, State, Verdict, Verdicts
+from capi_pipeline.platforms.base import Platform, Verdicts
+from capi_pipeline.platforms.outcomes import Kind, Outcome, State, Verdict
 
 LEASE = timedelta(minutes=2)  # while one process asks, no other asks the same
 NO_ANSWER = "no_answer"

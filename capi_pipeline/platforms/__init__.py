@@ -10,7 +10,17 @@ from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.platforms.base import Platform
 
-NAMES = tuple(sorted(module.name for module in iter_modules(__path__) if module.name not in ("base", "batching")))
+SHARED = (
+    "amounts",
+    "answers",
+    "auth",
+    "base",
+    "batching",
+    "outcomes",
+    "times",
+    "wire",
+)  # what the platforms are made of
+NAMES = tuple(sorted(module.name for module in iter_modules(__path__) if module.name not in SHARED))
 
 
 @cache

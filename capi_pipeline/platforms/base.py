@@ -6,72 +6,19 @@ to `read`; it never needs to know which platform it is.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from enum import StrEnum
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import Recipe
-
-Payload = dict[str, Any]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST_WAIT = timedelta(days=1)  # that a platform may ask for
-
-
-def minutes(count: float) -> timedelta:
-    return timedelta(minutes=count)
-
-
-def hours(count: float) -> timedelta:
-    return timedelta(hours=count)
-
-
-def days(count: float) -> timedelta:
-    return timedelta(days=count)
-
-
-# --- what we do not send, and why -----------------------------------------------------------------------------------
-
-
-class Reason(StrEnum):
-    """Why a conversion was not sent. The same words stand in the ledger, the metadata, the CLI and the docs."""
-
-    CONSENT_DENIED = "consent_denied"  # ad storage or ad user data was refused
-    CONSENT_UNKNOWN = "consent_unknown"  # nobody asked, in a country where silence means no
-    OPTED_OUT = "opted_out"  # opt-out of sale, and the platform has no limited-data flag for this event
-    NOT_SELECTED = "not_selected"  # the destination's document does not list this event
-    FILTERED = "filtered"  # the destination's filter leaves it out
-    UNSUPPORTED_EVENT = "unsupported_event"  # the platform has no such event
-    NOT_CONFIGURED = "not_configured"  # the account has no conversion action, goal or event set for it
-    TOO_OLD = "too_old"  # older than the platform accepts
-    IN_FUTURE = "in_future"  # the event's time has not come yet (a wrong client clock)
-    NO_IDENTIFIER = "no_identifier"  # nothing by which the platform could match the person
-    NO_CLICK_ID = "no_click_id"  # the platform needs its click id
-    MISSING_FIELD = "missing_field"  # the platform requires a field that the conversion lacks
-    INVALID_VALUE = "invalid_value"  # a field holds what the platform refuses
-    ORIGINAL_NOT_SENT = "original_not_sent"  # an adjustment of a conversion that this destination does not have
-    SUPERSEDED = "superseded"  # a later adjustment of the same conversion already went out
-    DUPLICATE = "duplicate"  # the same event name and id belongs to another hour
-    TEST_MODE = "test_mode"  # the platform only checked or showed it; it still has to be sent for good
-
-
-class Withhold(Exception):
-    """This conversion is not for this platform: the reason, and a detail for a person (never an identifier)."""
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
-        self.reason = reason
-        self.detail = detail
-
-
-# --- capabilities ---------------------------------------------------------------------------------------------------
+from capi_pipeline.platforms.auth import Grant, OAuth
+from capi_pipeline.platforms.outcomes import Reason, Verdict, Withhold
+from capi_pipeline.platforms.times import age_of
+from capi_pipeline.platforms.wire import Payload, Request, Response
 
 
 @dataclass(frozen=True)
@@ -99,27 +46,6 @@ class Deduplication:
 
 
 @dataclass(frozen=True)
-class OAuth:
-    """A refresh-token grant: where, the scope, whether each answer brings a new refresh token, and a stand-in that is
-    shown where a rendered request has no access token yet."""
-
-    host: str
-    path: str
-    scope: str | None = None
-    rotates: bool = False
-    placeholder: str = "ACCESS-TOKEN"
-
-
-@dataclass(frozen=True)
-class Grant:
-    """The advertiser's part of a refresh-token grant."""
-
-    client_id: str
-    client_secret: str | None
-    refresh_token: str
-
-
-@dataclass(frozen=True)
 class Verdicts:
     """A platform that only queues: when to ask first, how the wait grows, its longest, and when to give up."""
 
@@ -127,165 +53,6 @@ class Verdicts:
     factor: float
     longest: timedelta
     give_up: timedelta
-
-
-# --- requests and answers -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request; at most one of `json`, `form`, `multipart`. `params` and `form` hold decoded text."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    json: Any = None
-    form: Mapping[str, str] | None = None
-    multipart: Mapping[str, Any] | None = None
-    follow_redirects: bool = False
-
-    def with_headers(self, **headers: str) -> Request:
-        return replace(self, headers={**self.headers, **headers})
-
-
-@dataclass(frozen=True)
-class Response:
-    """One HTTP answer; header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    def json(self) -> dict[str, Any]:
-        """The body's JSON object (RFC 8259); {} for anything else: HTML, a truncated body, a list, another encoding, a name
-        that stands twice."""
-        try:  # NaN and Infinity are no JSON, and no `int` either
-            document = json.loads(self.body.decode("utf-8-sig"), object_pairs_hook=_unambiguous, parse_constant=int)
-        except (ValueError, RecursionError):
-            return {}
-        return document if isinstance(document, dict) else {}
-
-
-def _unambiguous(pairs: list[tuple[str, Any]]) -> Payload:
-    """A JSON object. Raises ValueError where two members have one name: nobody knows which of them counts."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name stands twice")
-    return members
-
-
-class Kind(StrEnum):
-    """What the sender does next."""
-
-    SETTLED = "settled"  # each event has its outcome
-    TRANSIENT = "transient"  # again later, same event ids
-    RATE_LIMITED = "rate_limited"  # slow the destination down, then again
-    AUTH = "auth"  # refresh the token once, then stop: a person must act
-    CONFIGURATION = "configuration"  # stop: an account, id or permission is wrong; the events are not to blame
-    REFUSED = "refused"  # nothing stored, because of the events in `culprits` (or of unknown ones)
-    WAITING = "waiting"  # a verdict that is not there yet
-
-
-class State(StrEnum):
-    """State of one event in the ledger."""
-
-    SENDING = "sending"
-    ACCEPTED = "accepted"
-    PENDING = "pending"
-    REJECTED = "rejected"
-    WITHHELD = "withheld"
-    RETRY = "retry"
-    HELD = "held"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one event: its state, the platform's code, and its words."""
-
-    state: State
-    code: str = ""
-    message: str = ""
-    wait: timedelta | None = None  # with RETRY: not before
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The reading of one answer. `outcomes`: one per event, in order (SETTLED). `culprits`: index -> outcome (REFUSED;
-    empty if the answer does not name them). `maybe_stored`: the platform may have the events although it did not say so."""
-
-    kind: Kind
-    outcomes: Sequence[Outcome] = ()
-    culprits: Mapping[int, Outcome] = field(default_factory=dict)
-    wait: timedelta | None = None
-    maybe_stored: bool = False
-    code: str = ""
-    message: str = ""
-    trace_id: str = ""
-
-
-def accepted(count: int, trace_id: str = "", message: str = "") -> Verdict:
-    outcome = Outcome(State.ACCEPTED, message=message)  # a warning of the platform stays with the events
-    return Verdict(Kind.SETTLED, [outcome] * count, trace_id=trace_id, message=message)
-
-
-def only_tested(count: int, trace_id: str = "", message: str = "") -> Verdict:
-    """The answer of a test mode in which nothing counts: the events are still to be sent once the test is over."""
-    outcome = Outcome(State.WITHHELD, Reason.TEST_MODE.value, message)
-    return Verdict(Kind.SETTLED, [outcome] * count, trace_id=trace_id)
-
-
-def rejected(code: object, message: str = "") -> Outcome:
-    return Outcome(State.REJECTED, str(code), message)
-
-
-def unreadable(response: Response) -> Verdict:
-    """An answer outside the documentation (HTML, empty, truncated, a 200 that does not say success): never accepted."""
-    kind = response.headers.get("content-type", "no content type")
-    return Verdict(
-        Kind.TRANSIENT,
-        maybe_stored=True,
-        code=f"http_{response.status}",
-        message=f"answer outside the documentation: HTTP {response.status}, {kind}, {len(response.body)} bytes",
-    )
-
-
-def by_status(response: Response, *, code: str = "", message: str = "", trace_id: str = "") -> Verdict | None:
-    """The reading that every HTTP API shares: 5xx transient, 429 rate limited, 401/403 auth; else None."""
-    known: dict[str, Any] = {"code": code or f"http_{response.status}", "message": message, "trace_id": trace_id}
-    if response.status == 429:
-        return Verdict(Kind.RATE_LIMITED, wait=retry_after(response), **known)
-    if response.status >= 500 or response.status == 408:
-        return Verdict(Kind.TRANSIENT, wait=retry_after(response), maybe_stored=True, **known)
-    if response.status in (401, 403):
-        return Verdict(Kind.AUTH, **known)
-    return None
-
-
-def retry_after(response: Response) -> timedelta | None:
-    """The Retry-After header, in seconds or as an HTTP date relative to the answer's own Date (RFC 9110, 10.2.3)."""
-    text = response.headers.get("retry-after", "").strip()
-    if re.fullmatch("[0-9]{1,18}", text):
-        return timedelta(seconds=min(int(text), LONGEST_WAIT.total_seconds()))
-    try:
-        when = parsedate_to_datetime(text)
-        now = parsedate_to_datetime(response.headers.get("date", ""))
-        return min(max(when - now, timedelta(0)), LONGEST_WAIT)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-
-
-def trace(value: object) -> str:
-    """A platform's id of a request, for the ledger; empty unless it is one word of ASCII (without @: no e-mail address)."""
-    return value if isinstance(value, str) and re.fullmatch("[!-?A-~]{1,200}", value) else ""
-
-
-def dicts(value: Any) -> list[Payload]:
-    """The objects of a JSON array; nothing of anything else."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-# --- the platform ---------------------------------------------------------------------------------------------------
 
 
 class PlatformConfig(BaseModel):
@@ -308,8 +75,11 @@ class Platform:
     event_names: ClassVar[Mapping[str, str]] = {}
     identifiers: ClassVar[Mapping[str, Recipe | tuple[Recipe, ...]]] = {}  # payload field -> list of all values
     single_identifiers: ClassVar[Mapping[str, Recipe]] = {}  # payload field -> the best value
+    click_ids: ClassVar[tuple[str, ...]] = ()  # keys of `click_ids` that it reads, best first
+    browser_ids: ClassVar[tuple[str, ...]] = ()  # keys of `browser_ids` that it reads
     limited_data: ClassVar[bool] = False  # has a flag for people who opted out of sale
     restates: ClassVar[bool] = False  # takes refunds as new totals of a conversion that it already has
+    test_mode: ClassVar[str] = ""  # the account key that switches it on
     oauth: ClassVar[OAuth | None] = None
     verdicts: ClassVar[Verdicts | None] = None
 
@@ -398,6 +168,13 @@ class Platform:
         except KeyError:
             raise Withhold(Reason.UNSUPPORTED_EVENT, f"{self.title} has no `{conversion.event_name}` event") from None
 
+    def configured(self, key: str, name: str) -> str:
+        """The account's own name or id for an event, out of its mapping `key`. Raises Withhold where there is none."""
+        found: str | None = getattr(self.config, key).get(name)
+        if not found:
+            raise Withhold(Reason.NOT_CONFIGURED, f"{key} has no entry for `{name}`")
+        return found
+
     def matched(self, conversion: Conversion) -> Payload:
         """`identifiers` and `single_identifiers` filled; fields without a value are left out."""
         found: Payload = {}
@@ -411,9 +188,18 @@ class Platform:
                 found[payload_field] = best
         return found
 
+    def post(self, path: str, body: Any, **headers: str) -> Request:
+        """A POST of JSON; header names with `_` for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Request("POST", self.url(path), {"Content-Type": "application/json", **named}, json=body)
+
     def url(self, path: str, host: str | None = None) -> str:
         """`path` on the platform's host, or under the configured `base_url`."""
         return (self.config.base_url or host or self.host).rstrip("/") + path
+
+    @classmethod
+    def takes_refunds(cls) -> bool:
+        return cls.restates or "refund" in cls.event_names
 
     @classmethod
     def recipes(cls) -> list[Recipe]:
@@ -438,25 +224,3 @@ def compact(payload: Payload) -> Payload:
         if value or (kind is not dict and kind is not list):
             out[key] = value
     return out
-
-
-def age_of(time: int, now: datetime) -> timedelta:
-    """How long ago epoch microseconds were; negative if they lie ahead. Takes any 64-bit number."""
-    return timedelta(microseconds=microseconds(now) - time)
-
-
-def microseconds(moment: datetime) -> int:
-    """Epoch microseconds."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
-def seconds(time: int) -> int:
-    """Epoch seconds, floored, of epoch microseconds."""
-    return time // 1_000_000
-
-
-def iso(time: int, decimals: int = 0) -> str:
-    """ISO 8601 in UTC with `Z`, cut (never rounded) to `decimals` digits of the second."""
-    text = datetime.fromtimestamp(time // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = f".{time % 1_000_000:06d}"[: decimals + 1] if decimals else ""
-    return f"{text}{fraction}Z"

@@ -13,35 +13,12 @@ from pydantic import Field, SecretStr
 from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import email, first_name, last_name, phone, postal_code
-from capi_pipeline.platforms.base import (
-    Deduplication,
-    Grant,
-    Kind,
-    Limits,
-    OAuth,
-    Outcome,
-    Payload,
-    Platform,
-    PlatformConfig,
-    Reason,
-    Request,
-    Response,
-    State,
-    Verdict,
-    Verdicts,
-    Withhold,
-    age_of,
-    by_status,
-    days,
-    dicts,
-    hours,
-    iso,
-    minutes,
-    only_tested,
-    rejected,
-    trace,
-    unreadable,
-)
+from capi_pipeline.platforms.answers import by_status, dicts, trace, unreadable
+from capi_pipeline.platforms.auth import Grant, OAuth
+from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig, Verdicts
+from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, only_tested, rejected
+from capi_pipeline.platforms.times import age_of, days, hours, iso, minutes
+from capi_pipeline.platforms.wire import Payload, Request, Response
 
 EVENT_SOURCES = {"website": "WEB", "app": "APP", "physical_store": "IN_STORE", "phone_call": "PHONE", "chat": "MESSAGE"}
 # Reasons of a 400 that blame the request's account or destination, not an event.
@@ -201,9 +178,8 @@ class GoogleDataManager(Platform):
 
     def cart(self, c: Conversion) -> Payload:
         config = self.config
-        items = [item for item in c.contents if item["id"]]
         braid = self.click(c).keys() & {"gbraid", "wbraid"}  # Google takes no cart data with these
-        if not (config.merchant_id and items and c.event_name == "purchase") or braid:
+        if not (config.merchant_id and c.items and c.event_name == "purchase") or braid:
             return {}
         return {
             "merchantId": config.merchant_id,
@@ -216,7 +192,7 @@ class GoogleDataManager(Platform):
                     "quantity": str(item["quantity"] or 1),
                     "unitPrice": item["price"],
                 }
-                for item in items
+                for item in c.items
             ],
         }
 

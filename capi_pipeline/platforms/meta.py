@@ -27,28 +27,11 @@ from capi_pipeline.conversions.identifiers import (
     region,
     user_id,
 )
-from capi_pipeline.platforms.base import (
-    Deduplication,
-    Kind,
-    Limits,
-    Payload,
-    Platform,
-    PlatformConfig,
-    Reason,
-    Request,
-    Response,
-    Verdict,
-    Withhold,
-    accepted,
-    by_status,
-    days,
-    hours,
-    minutes,
-    retry_after,
-    seconds,
-    trace,
-    unreadable,
-)
+from capi_pipeline.platforms.answers import by_status, retry_after, trace, unreadable
+from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted
+from capi_pipeline.platforms.times import days, hours, minutes, seconds
+from capi_pipeline.platforms.wire import Payload, Request, Response
 
 # US states in which Limited Data Use acts: developers.facebook.com/docs/marketing-api/data-processing-options
 LDU_STATES = {
@@ -85,6 +68,9 @@ class Meta(Platform):
     )
     deduplication = Deduplication(keys=("event_name", "event_id"), window=hours(48))
     limited_data = True
+    test_mode = "test_event_code"
+    click_ids = ("fbclid", "fb_lead_id")
+    browser_ids = ("fbc", "fbp")
     event_names: ClassVar = {
         "page_view": "PageView",
         "view_item": "ViewContent",
@@ -188,8 +174,7 @@ class Meta(Platform):
                 "returning": "existing_customer_to_business",
             }.get(c.customer_type or ""),
         }
-        items = [item for item in c.contents if item["id"]]
-        if items:
+        if items := c.items:
             data["content_type"] = "product"
             data["content_ids"] = [item["id"] for item in items]
             data["contents"] = [
@@ -204,7 +189,7 @@ class Meta(Platform):
                 for item in items
             ]
             if c.event_name in ("purchase", "begin_checkout"):
-                data["num_items"] = sum(item["quantity"] or 1 for item in items)
+                data["num_items"] = c.quantity
         if c.action_source == "system_generated" and self.config.lead_event_source:
             data["event_source"] = "crm"
             data["lead_event_source"] = self.config.lead_event_source
@@ -212,22 +197,19 @@ class Meta(Platform):
 
     def app_data(self, c: Conversion) -> Payload:
         device = c.device
-        system = str(device.get("os", "")).lower()
-        ios = system in ("ios", "ipados")
+        ios = c.system == "ios"
         if not device.get("os") or not device.get("os_version"):
             raise Withhold(Reason.MISSING_FIELD, "an app event needs device.os and device.os_version")
-        if not ios and system != "android":
+        if c.system not in ("ios", "android"):
             raise Withhold(Reason.INVALID_VALUE, "Meta takes app events of iOS and Android")
-        status = str(device.get("att_status") or "").lower()
-        tracking = status == "authorized" if ios else c.advertising_id is not None
         extended = [""] * 16
         extended[0] = "i2" if ios else "a2"
         for place, key in ((1, "app_id"), (2, "app_version"), (3, "app_version"), (4, "os_version"), (5, "model"),
                            (6, "language"), (9, "screen_width"), (10, "screen_height")):  # fmt: skip
             extended[place] = str(device.get(key) or "")
         return {
-            "advertiser_tracking_enabled": int(tracking),
-            "application_tracking_enabled": int(tracking),
+            "advertiser_tracking_enabled": int(c.may_track),
+            "application_tracking_enabled": int(c.may_track),
             "vendor_id": device.get("vendor_id"),
             "extinfo": extended,
         }

@@ -9,32 +9,12 @@ from pydantic import Field, SecretStr
 
 from capi_pipeline.conversions.conversion import Amount, Conversion, number
 from capi_pipeline.conversions.identifiers import email, phone
-from capi_pipeline.platforms.base import (
-    Deduplication,
-    Grant,
-    Kind,
-    Limits,
-    OAuth,
-    Outcome,
-    Payload,
-    Platform,
-    PlatformConfig,
-    Reason,
-    Request,
-    Response,
-    State,
-    Verdict,
-    Withhold,
-    by_status,
-    days,
-    dicts,
-    hours,
-    iso,
-    minutes,
-    rejected,
-    trace,
-    unreadable,
-)
+from capi_pipeline.platforms.answers import by_status, dicts, trace, unreadable
+from capi_pipeline.platforms.auth import Grant, OAuth
+from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, rejected
+from capi_pipeline.platforms.times import days, hours, iso, minutes
+from capi_pipeline.platforms.wire import Payload, Request, Response
 
 CONVERSIONS, ADJUSTMENTS = "OfflineConversions", "OfflineConversionAdjustments"
 HIGHEST_VALUE = 999_999_999_999
@@ -62,6 +42,7 @@ class MicrosoftOffline(Platform):
         window=days(90),
     )
     restates = True
+    click_ids = ("msclkid",)
     oauth = OAuth(
         "https://login.microsoftonline.com",
         "/common/oauth2/v2.0/token",
@@ -113,9 +94,7 @@ class MicrosoftOffline(Platform):
         return row | {"AdjustmentType": "Restate", "AdjustmentValue": left, "AdjustmentCurrencyCode": c.currency}
 
     def identity(self, c: Conversion, name: str, time: int) -> Payload:
-        goal = self.config.conversion_names.get(name)
-        if not goal:
-            raise Withhold(Reason.NOT_CONFIGURED, f"conversion_names has no goal for `{name}`")
+        goal = self.configured("conversion_names", name)
         click = (c.click_id("msclkid") or "").removeprefix("_uet") or None
         if not self.config.enhanced_conversions:
             if not click:

@@ -21,30 +21,11 @@ from capi_pipeline.conversions.identifiers import (
     region,
     user_id,
 )
-from capi_pipeline.platforms.base import (
-    Deduplication,
-    Kind,
-    Limits,
-    Payload,
-    Platform,
-    PlatformConfig,
-    Reason,
-    Request,
-    Response,
-    Verdict,
-    Withhold,
-    accepted,
-    by_status,
-    days,
-    hours,
-    minutes,
-    only_tested,
-    rejected,
-    retry_after,
-    seconds,
-    trace,
-    unreadable,
-)
+from capi_pipeline.platforms.answers import by_status, retry_after, trace, unreadable
+from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, only_tested, rejected
+from capi_pipeline.platforms.times import days, hours, minutes, seconds
+from capi_pipeline.platforms.wire import Payload, Request, Response
 
 # Names that TikTok keeps for itself (help centre, custom and reserved events, Feb 2026).
 RESERVED = frozenset([
@@ -78,6 +59,9 @@ class TikTok(Platform):
     limits = Limits(events=1000, oldest=days(28), newest=minutes(0), atomic=True, bytes=990_000, per_second=500)
     deduplication = Deduplication(keys=("event", "event_id"), window=hours(48))
     limited_data = True  # web and app only
+    test_mode = "test_event_code"
+    click_ids = ("ttclid", "tiktok_lead_id")
+    browser_ids = ("ttp",)
     event_names: ClassVar = {
         "page_view": "Pageview",
         "view_item": "ViewContent",
@@ -209,11 +193,10 @@ class TikTok(Platform):
         return user
 
     def device_ids(self, c: Conversion) -> Payload:
-        system = str(c.device.get("os", "")).lower()
         known = c.advertising_id
-        if system == "android":
+        if c.system == "android":
             return {"gaid": advertising_id.gaid(known) if known else None}
-        if system not in ("ios", "ipados"):
+        if c.system != "ios":
             return {}
         status = str(c.device.get("att_status") or "").upper()
         return {
@@ -223,7 +206,6 @@ class TikTok(Platform):
         }
 
     def properties(self, c: Conversion) -> Payload:
-        items = [item for item in c.contents if item["id"]]
         out: Payload = {
             "value": c.value,
             "currency": c.currency,
@@ -231,7 +213,7 @@ class TikTok(Platform):
             "search_string": c.search_term,
             "query": c.search_term,
         }
-        if items:
+        if items := c.items:
             out["content_type"] = "product"
             out["contents"] = [
                 {
@@ -245,7 +227,7 @@ class TikTok(Platform):
                 for item in items
             ]
             if c.event_name == "begin_checkout":
-                out["num_items"] = sum(item["quantity"] or 1 for item in items)
+                out["num_items"] = c.quantity
         return out
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
@@ -253,7 +235,7 @@ class TikTok(Platform):
         body: Payload = {"event_source": source, "event_source_id": source_id, "data": list(payloads)}
         if self.config.test_event_code:
             body["test_event_code"] = self.config.test_event_code
-        return Request("POST", self.url("/open_api/v1.3/event/track/"), {"Content-Type": "application/json"}, json=body)
+        return self.post("/open_api/v1.3/event/track/", body)
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(**{"Access-Token": token})

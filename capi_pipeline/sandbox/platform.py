@@ -127,12 +127,13 @@ class Endpoint:
 
 
 class Platform(ABC):
-    """One platform, read from its documentation. A platform is one module with one subclass, listed in
-    `sandbox.platforms.PLATFORMS`; it keeps no state of its own, only what it writes to the store."""
+    """One platform, read from its documentation. A platform is one module of `sandbox.platforms` with
+    one subclass; it keeps no state of its own, only what it writes to the store."""
 
     slug: ClassVar[str]
     title: ClassVar[str]
     documentation: ClassVar[str]
+    environment: ClassVar[Mapping[str, str]] = {}  # variables of the demo's document, with the secrets that work here
 
     @abstractmethod
     def endpoints(self) -> Sequence[Endpoint]: ...

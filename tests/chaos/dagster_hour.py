@@ -17,7 +17,7 @@ import yaml
 
 from capi_pipeline.delivery import queries
 from capi_pipeline.destinations import TYPE
-from capi_pipeline.sandbox.accounts import ENVIRONMENT
+from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from capi_pipeline.sandbox.server import free_port
 from capi_pipeline.steps import key_of
 from tests.chaos import world

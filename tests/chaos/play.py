@@ -20,8 +20,8 @@ from capi_pipeline import steps
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import DestinationConfig, load
-from capi_pipeline.platforms.base import LONGEST_WAIT
-from capi_pipeline.sandbox.accounts import ENVIRONMENT
+from capi_pipeline.platforms.times import LONGEST_WAIT
+from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from capi_pipeline.settings import DESTINATIONS, Settings
 from tests import table
 from tests.chaos import world

@@ -29,7 +29,7 @@ from capi_pipeline.delivery.http import Exchange, Transport
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import CapiError
-from capi_pipeline.platforms.base import Request
+from capi_pipeline.platforms.wire import Request
 from capi_pipeline.settings import Settings
 from tests.chaos.schedule import Clock, Kill
 

@@ -12,7 +12,7 @@ from capi_pipeline.defs.automation import hours_of_tick
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
 from capi_pipeline.delivery.queries import due
 from capi_pipeline.errors import ConfigurationError
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 from capi_pipeline.steps import key_of
 
 HOUR = datetime(2026, 10, 1, 14, tzinfo=UTC)

@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import Engine, NullPool, create_engine, text
 
 from capi_pipeline.delivery.ledger import Ledger
+from capi_pipeline.sandbox import server
+from capi_pipeline.settings import Settings
 from tests.conftest import fresh_database
+from tests.delivery.site import Site
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,9 @@ def ledger_url(ledger_database: Engine) -> str:
 def empty_url(postgres_sockets: Path) -> Iterator[str]:
     """SQLAlchemy URL of a database of its own, without any table."""
     yield from fresh_database(postgres_sockets)
+
+
+@pytest.fixture
+def site(ledger_url: str, tmp_path: Path) -> Iterator[Site]:
+    with server.in_thread() as address:
+        yield Site(address, Settings(ledger_url=ledger_url, home=tmp_path, patience=5))

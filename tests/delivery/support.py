@@ -21,27 +21,12 @@ from capi_pipeline.delivery.http import Exchange, NotSent, Unanswered
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.redaction import Redactor, secrets_of
 from capi_pipeline.delivery.tokens import Tokens
-from capi_pipeline.platforms.base import (
-    Deduplication,
-    Grant,
-    Kind,
-    Limits,
-    OAuth,
-    Outcome,
-    Payload,
-    Platform,
-    PlatformConfig,
-    Request,
-    Response,
-    State,
-    Verdict,
-    Verdicts,
-    Withhold,
-    by_status,
-    hours,
-    minutes,
-    unreadable,
-)
+from capi_pipeline.platforms.answers import by_status, unreadable
+from capi_pipeline.platforms.auth import Grant, OAuth
+from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig, Verdicts
+from capi_pipeline.platforms.outcomes import Kind, Outcome, State, Verdict, Withhold
+from capi_pipeline.platforms.times import hours, minutes
+from capi_pipeline.platforms.wire import Payload, Request, Response
 from capi_pipeline.rendering import to_batch
 
 HOUR = datetime(2026, 10, 1, 14, tzinfo=UTC)
@@ -162,7 +147,7 @@ class Fussy(FakePlatform):
     """Has no `contact` event and wants a value."""
 
     def encode(self, c: Conversion) -> Payload:
-        from capi_pipeline.platforms.base import Reason
+        from capi_pipeline.platforms.outcomes import Reason
 
         if c.value is None:
             raise Withhold(Reason.MISSING_FIELD, "no value")

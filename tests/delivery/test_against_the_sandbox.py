@@ -4,106 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from capi_pipeline import steps
-from capi_pipeline.conversions.consent import ConsentPolicy
-from capi_pipeline.conversions.transform import schema, transform
-from capi_pipeline.delivery.ledger import Ledger
-from capi_pipeline.delivery.report import Report
-from capi_pipeline.destinations import DestinationConfig, load
 from capi_pipeline.errors import AuthenticationError
-from capi_pipeline.platforms import NAMES, all_recipes
-from capi_pipeline.platforms.base import State
-from capi_pipeline.rendering import to_batch
-from capi_pipeline.sandbox import accounts, server
-from capi_pipeline.settings import DESTINATIONS, Settings
+from capi_pipeline.platforms.outcomes import State
+from tests.delivery.site import DOCUMENTS, Site
 
-HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
 MANY = 4500  # three requests and more, of the platform with the largest ones
-CLICKS = ("gclid", "fbclid", "ttclid", "msclkid", "obclid")
-DOCUMENTS = {config.platform: config for config in load(DESTINATIONS)}
 WRONG: dict[str, dict[str, str]] = {  # an account that the sandbox does not have
     "google_data_manager": {"operating_account_id": "1111111111"},
     "meta": {"pixel_id": "999999999999999"},
     "microsoft_offline": {"customer_account_id": "1111111"},
     "tiktok": {"pixel_code": "CWRONGPIXEL000000000"},
 }
-
-
-def purchase(number: int) -> dict[str, Any]:
-    """A purchase that every platform takes."""
-    clicked = {name: {"value": f"{name}-{number}", "clicked_at": HOUR.isoformat()} for name in CLICKS}
-    return {
-        "event_id": f"order-{number:05d}", "event_name": "purchase", "event_time": HOUR + timedelta(seconds=number % 3600),
-        "recorded_at": HOUR + timedelta(minutes=20), "action_source": "website", "source_url": "https://shop.example/thanks",
-        "transaction_id": str(number), "value": "19.90", "currency": "EUR", "country": "US", "user_agent": "Mozilla/5.0",
-        "ip_address": "192.0.2.7", "emails": [f"person{number}@example.com"], "click_ids": clicked,
-        "consent_ad_storage": "granted", "consent_ad_user_data": "granted",
-    }  # fmt: skip
-
-
-@dataclass
-class Site:
-    """A sandbox, and the hour's conversions staged."""
-
-    address: str
-    settings: Settings
-
-    def deliver(self, platform: str, count: int, **account: str) -> Report:
-        """One run of the platform's document, four requests at once."""
-        document = DOCUMENTS[platform]
-        config = DestinationConfig.model_validate(
-            {
-                **document.model_dump(),
-                "account": {**document.account, **account},
-                "base_url": f"{self.address}/{platform}",
-                "concurrency": 4,
-            }
-        )
-        ledger = Ledger.open(self.settings.require("ledger_url"))
-        line = steps.Line(config, ledger, self.settings, accounts.ENVIRONMENT)
-        store = steps.staging(self.settings)
-        store.write(HOUR, schema(all_recipes()), iter([hashed(count)]))
-        try:
-            return line.deliver(HOUR, "run")
-        finally:
-            line.send.close()
-            ledger.engine.dispose()
-
-    def asked(self, platform: str) -> list[dict[str, Any]]:
-        """Requests with events that reached this platform."""
-        found = requests.get(f"{self.address}/_sandbox/requests", {"platform": platform, "limit": 9999}, timeout=10)
-        return [row for row in found.json() if "token" not in row["path"]]
-
-    def fault(self, platform: str, kind: str, **given: Any) -> None:
-        body = {"platform": platform, "kind": kind, **given}
-        assert requests.post(f"{self.address}/_sandbox/faults", json=body, timeout=10).status_code == 201
-
-
-@cache
-def hashed(count: int) -> Any:
-    return transform(to_batch([purchase(number) for number in range(count)]), all_recipes(), ConsentPolicy())
-
-
-@pytest.fixture
-def site(ledger_url: str, tmp_path: Path) -> Iterator[Site]:
-    with server.in_thread() as address:
-        yield Site(address, Settings(ledger_url=ledger_url, home=tmp_path, patience=5))
-
-
-def test_everything_goes_where_nothing_is_wrong(site: Site) -> None:
-    for platform in NAMES:
-        report = site.deliver(platform, 20)
-        assert report.count(State.ACCEPTED, State.PENDING) == 20, (platform, report.outcomes)
 
 
 REFUSALS = (

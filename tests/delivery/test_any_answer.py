@@ -19,7 +19,9 @@ from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens, _usable
 from capi_pipeline.errors import AuthenticationError, CapiError, DeliveryError
 from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms.base import Grant, Kind, Request, Response, State
+from capi_pipeline.platforms.auth import Grant
+from capi_pipeline.platforms.outcomes import Kind, State
+from capi_pipeline.platforms.wire import Request, Response
 from tests.platforms.documented import GRANT, granted, object_of
 from tests.platforms.fuzz import ANSWERS, READ, damaged_answers, many, named
 from tests.platforms.mutation import SECRETS

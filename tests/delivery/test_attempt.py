@@ -19,7 +19,9 @@ from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import Kind, Platform, Request, Response, State, Verdict
+from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.outcomes import Kind, State, Verdict
+from capi_pipeline.platforms.wire import Request, Response
 
 from .support import (
     LOST,

@@ -17,7 +17,9 @@ import pytest
 
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.http import Exchange, Transport
-from capi_pipeline.platforms.base import Deduplication, Limits, Request, State
+from capi_pipeline.platforms.base import Deduplication, Limits
+from capi_pipeline.platforms.outcomes import State
+from capi_pipeline.platforms.wire import Request
 
 from .support import NOW, Bench, FakePlatform, purchases
 

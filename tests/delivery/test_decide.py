@@ -8,7 +8,9 @@ import pytest
 
 from capi_pipeline.delivery.decide import MARGIN, OnUnknown, Step, decide
 from capi_pipeline.delivery.ledger import Held, Row
-from capi_pipeline.platforms.base import LONGEST_WAIT, Deduplication, State
+from capi_pipeline.platforms.base import Deduplication
+from capi_pipeline.platforms.outcomes import State
+from capi_pipeline.platforms.times import LONGEST_WAIT
 
 from .support import HOUR, NOW
 

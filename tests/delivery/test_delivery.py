@@ -17,7 +17,8 @@ from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.decide import OnUnknown
 from capi_pipeline.delivery.delivery import LOOKUP
 from capi_pipeline.errors import DeliveryError
-from capi_pipeline.platforms.base import Limits, Reason, State, Withhold
+from capi_pipeline.platforms.base import Limits
+from capi_pipeline.platforms.outcomes import Reason, State, Withhold
 
 from .support import (
     DESTINATION,

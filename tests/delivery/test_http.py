@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from capi_pipeline.delivery.http import LARGEST_ANSWER, NotSent, Transport, Unanswered
-from capi_pipeline.platforms.base import Request
+from capi_pipeline.platforms.wire import Request
 
 Act = Callable[[socket.socket, bytes], None]
 
@@ -313,7 +313,7 @@ def test_a_server_that_does_not_speak_tls_is_not_sent(transport: Transport) -> N
 SPOILED = """
 import sys
 from capi_pipeline.delivery.http import Transport
-from capi_pipeline.platforms.base import Request
+from capi_pipeline.platforms.wire import Request
 try:
     print(Transport()(Request("POST", sys.argv[1], json={})).response.status)
 except Exception as error:
@@ -433,7 +433,7 @@ def test_no_cookie_is_kept(transport: Transport) -> None:
 NETRC = """
 import sys
 from capi_pipeline.delivery.http import Transport
-from capi_pipeline.platforms.base import Request
+from capi_pipeline.platforms.wire import Request
 Transport()(Request("GET", sys.argv[1], follow_redirects=True))
 """
 

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, make_url, text
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Held, HourLedger, Item, Ledger, Settlement
 from capi_pipeline.errors import ConfigurationError, DeliveryError
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 
 from .support import DESTINATION, HOUR, LATER
 from .wire import Wire

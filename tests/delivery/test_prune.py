@@ -14,8 +14,9 @@ from capi_pipeline.delivery.prune import MARGIN, Pruned, horizon, prune, reach
 from capi_pipeline.errors import ConfigurationError, DeliveryError
 from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import Limits, Platform, days
+from capi_pipeline.platforms.base import Limits, Platform
 from capi_pipeline.platforms.outbrain import Outbrain
+from capi_pipeline.platforms.times import days
 
 from .support import (
     DESTINATION,

@@ -9,7 +9,7 @@ import pytest
 
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.decide import OnUnknown
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 
 from .support import DESTINATION, HOUR, LATER, LOST, STORED, Bench, Server, Single, answer, event, purchases, settled
 

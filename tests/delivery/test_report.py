@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from capi_pipeline.delivery.report import Report, Sample
-from capi_pipeline.platforms.base import State
+from capi_pipeline.platforms.outcomes import State
 
 
 def test_percentiles_of_a_small_sample_are_exact() -> None:

@@ -20,7 +20,7 @@ from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import Request
+from capi_pipeline.platforms.wire import Request
 
 from .support import DESTINATION, KEY, Clock, FakePlatform, Granting, answer
 from .wire import Wire

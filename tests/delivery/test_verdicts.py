@@ -13,7 +13,8 @@ from capi_pipeline.delivery.http import NotSent, Unanswered
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.delivery.verdicts import ENOUGH, VerdictDesk, next_wait
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import State, hours, minutes
+from capi_pipeline.platforms.outcomes import State
+from capi_pipeline.platforms.times import hours, minutes
 
 from .support import (
     DESTINATION,

@@ -19,7 +19,7 @@ import requests
 
 from capi_pipeline import embedded
 from capi_pipeline.demo import shop
-from capi_pipeline.sandbox import accounts
+from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from capi_pipeline.sandbox.server import free_port
 from tests.end_to_end.conftest import CAPI, Installation, install
 from tests.end_to_end.processes import Watch
@@ -183,7 +183,7 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
     for program in ("dagster-webserver", "dagster-daemon", "api grpc", "sandbox", "dbt"):
         assert program in lines
     assert watch.hosts == {"127.0.0.1"}
-    assert not [value for value in accounts.ENVIRONMENT.values() if value in lines]
+    assert not [value for value in ENVIRONMENT.values() if value in lines]
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")

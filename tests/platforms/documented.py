@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from capi_pipeline.platforms.base import Response
+from capi_pipeline.platforms.wire import Response
 from tests.platforms.support import answer
 
 TRACE = re.compile(r"[!-?A-~]{1,200}")  # a word of ASCII that can be no e-mail address

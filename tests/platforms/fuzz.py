@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms.base import Response
+from capi_pipeline.platforms.wire import Response
 from tests.platforms import mutation
 from tests.platforms.documented import Documented
 from tests.platforms.support import Answer, cases

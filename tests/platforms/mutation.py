@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from capi_pipeline.platforms.base import Response
+from capi_pipeline.platforms.wire import Response
 
 Damage = Callable[[random.Random, Response, Sequence[Response]], Response]
 

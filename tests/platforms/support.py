@@ -14,14 +14,17 @@ from typing import Any
 
 from capi_pipeline import render
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import Kind, Platform, Reason, Response, State, Verdict
+from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.outcomes import Kind, Reason, State, Verdict
+from capi_pipeline.platforms.wire import Response
 
 NOW = datetime(2026, 10, 1, 16, tzinfo=UTC)
 CLICKED = "2026-09-30T08:00:00Z"
 DIGEST = "86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d"  # of jane.doe@example.com
 CLICK_IDS = (
     "gclid", "gbraid", "wbraid", "dclid", "fbclid", "ttclid", "ScCid", "epik", "li_fat_id", "rdt_cid", "twclid", "msclkid",
-    "qclid", "ndclid", "tblci", "obclid", "irclickid", "awc", "ranSiteID", "cjevent", "yclid",
+    "qclid", "ndclid", "tblci", "obclid", "irclickid", "awc", "ranSiteID", "cjevent", "yclid", "aref", "amzn", "ttd_imp", "_ly_c",
+    "oppref", "aleid", "alart", "rtid", "rclid", "sapid", "spclid",
 )  # fmt: skip
 GONE = object()  # the path must not be there
 
@@ -97,6 +100,20 @@ class Answer:
     wait: timedelta | None = None
     maybe_stored: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Struck:
+    """What the real sender makes of 12 purchases at the sandbox of one platform: the faults there (bodies of
+    `/_sandbox/faults`) or changes of the account, how many events are then in a state other than accepted, a code or reason
+    that stands with them, and whether the run fails."""
+
+    title: str
+    faults: Sequence[Mapping[str, Any]] = ()
+    want: Mapping[State, int] = field(default_factory=dict)
+    code: str = ""
+    failed: bool = False
+    account: Mapping[str, Any] = field(default_factory=dict)
 
 
 def answer(status: int, body: Any = b"", **headers: str) -> Response:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms.base import Kind, Response, State, Verdict
+from capi_pipeline.platforms.outcomes import Kind, State, Verdict
+from capi_pipeline.platforms.wire import Response
 from tests.platforms.documented import Said
 from tests.platforms.fuzz import ANSWERS, READ, READ_STATUS, damaged_answers, many, named
 from tests.platforms.support import cases, made

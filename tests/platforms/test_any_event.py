@@ -10,17 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capi_pipeline.conversions.contract import ACTION_SOURCES, EVENT_NAMES
-from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms.base import Reason
-from tests.platforms.support import NOW, event, rendered, sha
+from capi_pipeline.platforms import NAMES, platform
+from capi_pipeline.platforms.outcomes import Reason
+from tests.platforms.support import CLICK_IDS, NOW, event, rendered, sha
 
+BROWSER_IDS = sorted({name for kind in map(platform, NAMES) for name in kind.browser_ids})
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     | st.sampled_from([0, 1, 2, 200, "0", "OK", "SUCCESS", "abc", 40002, 100, 190, 5604, "9" * 5000, "²", -1])
 )  # fmt: skip
 TEXT = st.none() | st.sampled_from(["", " ", "a", "ÄÖ ß", "李", "x" * 70, "86e0b9e5" * 8]) | st.text(max_size=6)
 IDS = st.dictionaries(
-    st.sampled_from(["gclid", "gbraid", "fbclid", "ttclid", "msclkid", "obclid", "dicbo", "fb_lead_id", "tiktok_lead_id"]),
+    st.sampled_from([*CLICK_IDS, "dicbo", "fb_lead_id", "tiktok_lead_id"]),
     st.none()
     | st.fixed_dictionaries(
         {"value": TEXT | st.integers(0, 2**60) | st.just("123456789012345")},
@@ -47,7 +48,7 @@ EVENT = st.fixed_dictionaries(
     },
     optional={
         "value": AMOUNT, "remaining_value": AMOUNT, "contents": st.lists(ITEM, max_size=3), "click_ids": IDS, "device": DEVICE,
-        "browser_ids": st.dictionaries(st.sampled_from(["fbp", "fbc", "ttp"]), STORED, max_size=3),
+        "browser_ids": st.dictionaries(st.sampled_from(BROWSER_IDS), STORED, max_size=3),
         "emails": st.lists(TEXT, max_size=3), "phones": st.lists(TEXT, max_size=3),
              "properties": st.just({"original_event_name": 1}),
         "country": st.sampled_from([None, "US", "DE"]), "customer_type": st.sampled_from([None, "new"]),

@@ -12,23 +12,12 @@ from hypothesis import strategies as st
 
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.platforms import NAMES, all_recipes, platform
-from capi_pipeline.platforms.base import (
-    Kind,
-    Limits,
-    Response,
-    age_of,
-    by_status,
-    compact,
-    days,
-    dicts,
-    iso,
-    minutes,
-    retry_after,
-    seconds,
-    trace,
-    unreadable,
-)
+from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
+from capi_pipeline.platforms.base import Limits, compact
 from capi_pipeline.platforms.batching import batches
+from capi_pipeline.platforms.outcomes import Kind
+from capi_pipeline.platforms.times import age_of, days, iso, minutes, seconds
+from capi_pipeline.platforms.wire import Response
 
 NOON = "Thu, 01 Oct 2026 12:00:00 GMT"
 

@@ -8,7 +8,7 @@ import pytest
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
 from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms.base import Reason
+from capi_pipeline.platforms.outcomes import Reason
 from tests.platforms.support import GONE, Answer, Case, at, cases, disagreements, event, made, sent, withheld
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from capi_pipeline.sandbox import accounts
+from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from capi_pipeline.sandbox.server import in_thread
 
 from .conftest import Client, Clock
@@ -134,6 +135,6 @@ def test_tokens_survive_a_restart_and_are_never_written_in_the_clear(tmp_path: P
     connection = sqlite3.connect(database)
     dump = "\n".join(connection.iterdump())
     connection.close()
-    for secret in (*body.values(), *accounts.ENVIRONMENT.values()):
+    for secret in (*body.values(), *ENVIRONMENT.values()):
         if isinstance(secret, str) and len(secret) > 10 and not secret.startswith("https:"):
             assert secret not in dump

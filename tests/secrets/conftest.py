@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 from capi_pipeline import embedded
 from capi_pipeline.sandbox import accounts, server
+from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from tests import table
 from tests.cli.command import Capi
 from tests.end_to_end.conftest import Installation, install
@@ -150,7 +151,7 @@ def environment(sockets: Path, made: Installation, folder: Path) -> Mapping[str,
         for name in ("warehouse", "ledger", "dagster")
     }
     return {
-        **urls, **accounts.ENVIRONMENT,
+        **urls, **ENVIRONMENT,
         "META_APP_SECRET": accounts.META_APP_SECRET,
         "DAGSTER_HOME": str(folder),
         "CAPI_DBT_PROJECT": "off",

@@ -1,12 +1,22 @@
-"""The platforms of the sandbox. Adding one: a module with a `Platform` subclass, and a line here."""
+"""The platforms of the sandbox: every module here with its one `Platform` subclass."""
 
 from __future__ import annotations
 
-from capi_pipeline.sandbox.platform import Platform
-from capi_pipeline.sandbox.platforms.google_data_manager import GoogleDataManager
-from capi_pipeline.sandbox.platforms.meta import Meta
-from capi_pipeline.sandbox.platforms.microsoft_offline import MicrosoftOffline
-from capi_pipeline.sandbox.platforms.outbrain import Outbrain
-from capi_pipeline.sandbox.platforms.tiktok import TikTok
+from importlib import import_module
+from pkgutil import iter_modules
 
-PLATFORMS: tuple[type[Platform], ...] = (Meta, GoogleDataManager, TikTok, MicrosoftOffline, Outbrain)
+from capi_pipeline.sandbox.platform import Platform
+
+
+def _platform(module: str) -> type[Platform]:
+    names = vars(import_module(f"{__name__}.{module}")).values()
+    (found,) = (
+        value for value in names if isinstance(value, type) and issubclass(value, Platform) and value is not Platform
+    )
+    return found
+
+
+PLATFORMS: tuple[type[Platform], ...] = tuple(_platform(module.name) for module in iter_modules(__path__))
+
+# What a demo's destinations read from the environment, with the values that work here.
+ENVIRONMENT: dict[str, str] = {name: value for platform in PLATFORMS for name, value in platform.environment.items()}

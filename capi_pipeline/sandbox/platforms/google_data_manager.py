@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from capi_pipeline.sandbox import accounts, rules
 from capi_pipeline.sandbox.oauth import TokenEndpoint
@@ -111,6 +111,11 @@ class GoogleDataManager(Platform):
     slug = "google_data_manager"
     title = "Google Data Manager"
     documentation = "https://developers.google.com/data-manager/api"
+    environment: ClassVar = {
+        "GOOGLE_CLIENT_ID": accounts.GOOGLE_CLIENT_ID,
+        "GOOGLE_CLIENT_SECRET": accounts.GOOGLE_CLIENT_SECRET,
+        "GOOGLE_REFRESH_TOKEN": accounts.GOOGLE_REFRESH_TOKEN,
+    }
 
     def __init__(self) -> None:
         self.tokens = TokenEndpoint(

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from capi_pipeline.sandbox import accounts, rules
 from capi_pipeline.sandbox.platform import Call, Endpoint, Platform, Refused, Reply, Token, payload_digest
@@ -72,6 +72,9 @@ class Meta(Platform):
     slug = "meta"
     title = "Meta Conversions API"
     documentation = "https://developers.facebook.com/docs/marketing-api/conversions-api"
+    environment: ClassVar = {
+        "META_ACCESS_TOKEN": accounts.META_ACCESS_TOKEN,
+    }
 
     def endpoints(self) -> Sequence[Endpoint]:
         return [

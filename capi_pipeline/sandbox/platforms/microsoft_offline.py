@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from capi_pipeline.sandbox import accounts, rules
 from capi_pipeline.sandbox.oauth import TokenEndpoint
@@ -108,6 +108,12 @@ class MicrosoftOffline(Platform):
     slug = "microsoft_offline"
     title = "Microsoft offline conversions"
     documentation = "https://learn.microsoft.com/en-us/advertising/campaign-management-service/applyofflineconversions"
+    environment: ClassVar = {
+        "MICROSOFT_CLIENT_ID": accounts.MICROSOFT_CLIENT_ID,
+        "MICROSOFT_CLIENT_SECRET": accounts.MICROSOFT_CLIENT_SECRET,
+        "MICROSOFT_REFRESH_TOKEN": accounts.MICROSOFT_REFRESH_TOKEN,
+        "MICROSOFT_DEVELOPER_TOKEN": accounts.MICROSOFT_DEVELOPER_TOKEN,
+    }
 
     def __init__(self) -> None:
         self.tokens = TokenEndpoint(

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 from capi_pipeline.sandbox import accounts, rules
 from capi_pipeline.sandbox.platform import Call, Endpoint, Platform, Refused, Reply, Token, payload_digest
@@ -55,6 +55,9 @@ class TikTok(Platform):
     slug = "tiktok"
     title = "TikTok Events API"
     documentation = "https://business-api.tiktok.com/portal/docs?id=1771101303285761"
+    environment: ClassVar = {
+        "TIKTOK_ACCESS_TOKEN": accounts.TIKTOK_ACCESS_TOKEN,
+    }
 
     def endpoints(self) -> Sequence[Endpoint]:
         return [Endpoint("POST", "/open_api/v1.3/event/track/", self.track)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
-from capi_pipeline.platforms.base import Kind, Reason, Response, State, hours, minutes
+from capi_pipeline.platforms.outcomes import Kind, Reason, State
+from capi_pipeline.platforms.times import hours, minutes
+from capi_pipeline.platforms.wire import Response
 from tests.platforms.documented import NO_EVENT, NOTHING, Said, every, object_of, objects, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, answer, click, event, sha
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
-from capi_pipeline.platforms.base import Kind, Reason, Response, State, minutes
+from capi_pipeline.platforms.outcomes import Kind, Reason, State
+from capi_pipeline.platforms.times import minutes
+from capi_pipeline.platforms.wire import Response
 from tests.platforms.documented import NOTHING, Said, every
 from tests.platforms.support import GONE, HTML, NOBODY, Answer, Case, answer, click, event
 

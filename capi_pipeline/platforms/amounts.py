@@ -1,0 +1,25 @@
+"""Money as platforms write it."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from capi_pipeline.conversions.conversion import Amount
+
+# ISO 4217: currencies whose smallest unit is not a hundredth of the main one.
+_WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905
+_THOUSANDTHS = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]
+DECIMALS = {**dict.fromkeys(_WHOLE, 0), **dict.fromkeys(_THOUSANDTHS, 3)}
+
+
+def text(amount: Amount, least: int = 0, most: int = 4) -> str:
+    """A plain decimal with a point, at least and at most so many decimals: 149.9 -> `149.9`, with `least=2` `149.90`."""
+    whole, _, fraction = f"{amount:.{most}f}".partition(".")
+    fraction = fraction.rstrip("0").ljust(least, "0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+def minor_units(amount: Amount, currency: str) -> int:
+    """In the currency's smallest unit: 149.97 USD -> 14997, 12000 JPY -> 12000, 12.345 KWD -> 12345."""
+    scaled = Decimal(repr(amount)).scaleb(DECIMALS.get(currency, 2))
+    return int(scaled.to_integral_value(ROUND_HALF_UP))
