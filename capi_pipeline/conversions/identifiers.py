@@ -92,6 +92,15 @@ def _email_microsoft(value: str, _: str | None) -> str | None:
     return f"{local}@{domain}" if local else None
 
 
+def _email_reddit(value: str, _: str | None) -> str | None:
+    email = _valid(value.lower())
+    if email is None:
+        return None
+    local, domain = email.split("@")
+    local = "".join(c for c in local.split("+", 1)[0] if c.isalnum())
+    return f"{local}@{domain}" if local else None
+
+
 class email:
     trimmed = Recipe("email_trimmed", "emails", _email_trimmed, "trim, lower case; gmail dots and plus parts stay")
     google = Recipe(
@@ -101,6 +110,10 @@ class email:
     microsoft = Recipe(
         "email_microsoft", "emails", _email_microsoft,
         "lower case, drop accents and white space; before the @ of any domain: cut from `+`, drop dots",
+    )  # fmt: skip
+    reddit = Recipe(
+        "email_reddit", "emails", _email_reddit,
+        "trim, lower case; before the @ of any domain: cut from `+`, keep letters and digits only",
     )  # fmt: skip
 
 
@@ -132,6 +145,10 @@ def _name_letters(value: str, _: str | None) -> str | None:
     return _without_space(_ASCII_PUNCTUATION.sub("", value.lower()))
 
 
+def _lower(value: str, _: str | None) -> str | None:
+    return value.lower()
+
+
 def _name_words(value: str, _: str | None) -> str | None:
     return _SPACE.sub(" ", "".join(c for c in value.lower() if not _is_mark(c))).strip()
 
@@ -145,6 +162,11 @@ def _family_name_google(value: str, _: str | None) -> str | None:
 
 
 class first_name:
+    lower = Recipe("first_name_lower", "first_name", _lower, "trim, lower case; punctuation and inner spaces stay")
+    alphabetic = Recipe(
+        "first_name_alphabetic", "first_name", lambda value, _: _letters_only(value),
+        "lower case, letters only, keep diacritics",
+    )  # fmt: skip
     letters = Recipe(
         "first_name_letters",
         "first_name",
@@ -166,6 +188,8 @@ class first_name:
 
 
 class last_name:
+    lower = replace(first_name.lower, name="last_name_lower", source="last_name")
+    alphabetic = replace(first_name.alphabetic, name="last_name_alphabetic", source="last_name")
     letters = replace(first_name.letters, name="last_name_letters", source="last_name")
     words = replace(first_name.words, name="last_name_words", source="last_name")
     google = Recipe(
@@ -225,6 +249,11 @@ def _region_code(value: str, country: str | None) -> str | None:
     return known.get(letters, letters)
 
 
+def _region_two_letters(value: str, country: str | None) -> str | None:
+    code = _region_code(value, country)
+    return code if code and re.fullmatch("[a-z]{2}", code) else None
+
+
 def _postal_meta(value: str, country: str | None) -> str | None:
     if country == "US":
         return "".join(re.findall("[0-9]", value))[:5]
@@ -235,6 +264,24 @@ def _postal_compact(value: str, _: str | None) -> str | None:
     return re.sub(r"[\s\-‐-―]+", "", value.lower())
 
 
+def _postal_whole(value: str, country: str | None) -> str | None:
+    return _postal_meta(value, country) if country == "US" else _postal_compact(value, country)
+
+
+def _postal_digits(value: str, _: str | None) -> str | None:
+    code = re.sub(r"[\s\-‐-―]+", "", value)
+    return code if re.fullmatch("[0-9]+", code) else None
+
+
+def _postal_clear(value: str, _: str | None) -> str | None:
+    return value if re.fullmatch("[A-Za-z0-9 -]{1,32}", value) else None
+
+
+def _at_most_128(value: str, _: str | None) -> str | None:
+    text = value.lower()
+    return text if len(text) <= 128 else None
+
+
 def _postal_google(value: str, country: str | None) -> str | None:
     if country != "US":
         return value
@@ -243,6 +290,10 @@ def _postal_google(value: str, country: str | None) -> str | None:
 
 
 class city:
+    clear = Recipe(
+        "city_clear", "city", _at_most_128, "trim, lower case, at most 128 characters; not hashed", hashed=False
+    )
+    compact = Recipe("city_compact", "city", _no_marks, "lower case, drop white space, punctuation and symbols")
     letters = Recipe("city_letters", "city", _letters_only, "lower case, letters only, keep diacritics")
     plain = Recipe(
         "city_plain",
@@ -254,6 +305,13 @@ class city:
 
 
 class region:
+    clear = Recipe(
+        "region_clear", "region", _at_most_128, "trim, lower case, at most 128 characters; not hashed", hashed=False
+    )
+    two_letters = Recipe(
+        "region_two_letters", "region", _region_two_letters,
+        "lower case; US and Canada: the two-letter code; elsewhere left out unless it is two letters", by_country=True,
+    )  # fmt: skip
     code = Recipe(
         "region_code", "region", _region_code,
         "US and Canada: the two-letter code; elsewhere lower case, letters only", by_country=True,
@@ -268,6 +326,17 @@ class region:
 
 
 class postal_code:
+    whole = Recipe(
+        "postal_code_whole", "postal_code", _postal_whole,
+        "lower case, drop white space and dashes; US: first 5 digits", by_country=True,
+    )  # fmt: skip
+    digits = Recipe(
+        "postal_code_digits", "postal_code", _postal_digits, "drop white space and dashes; digits only, else left out"
+    )
+    clear = Recipe(
+        "postal_code_clear", "postal_code", _postal_clear,
+        "trim, case kept; left out unless 1 to 32 of letters, digits, space, hyphen; not hashed", hashed=False,
+    )  # fmt: skip
     meta = Recipe(
         "postal_code_meta", "postal_code", _postal_meta,
         "lower case, no white space, cut at the first dash; US: first 5 digits", by_country=True,
@@ -279,6 +348,9 @@ class postal_code:
 
 
 class country:
+    clear = Recipe(
+        "country_clear", "country", lambda value, _: value, "ISO alpha-2, upper case; not hashed", hashed=False
+    )
     code = Recipe("country_code", "country", lambda value, _: value.lower(), "ISO alpha-2, lower case")
 
 
@@ -290,11 +362,13 @@ def _compact(value: str, _: str | None) -> str | None:
 
 
 class user_id:
+    lower = Recipe("user_id_lower", "user_id", _lower, "trim, lower case")
     compact = Recipe("user_id_compact", "user_id", _compact, "drop all white space, lower case")
     trimmed = Recipe("user_id_trimmed", "user_id", lambda value, _: value, "trim, case kept")
 
 
 class anonymous_id:
+    lower = Recipe("anonymous_id_lower", "anonymous_id", _lower, "trim, lower case")
     compact = Recipe("anonymous_id_compact", "anonymous_id", _compact, "drop all white space, lower case")
     trimmed = Recipe("anonymous_id_trimmed", "anonymous_id", lambda value, _: value, "trim, case kept")
 
@@ -303,4 +377,5 @@ class advertising_id:
     """Applied at encoding: it is one field of the `device` object, which some platforms want raw."""
 
     idfa = Recipe("idfa", "device.advertising_id", lambda value, _: value.lower(), "lower case")
+    upper = Recipe("advertising_id_upper", "device.advertising_id", lambda value, _: value.upper(), "upper case")
     gaid = Recipe("gaid", "device.advertising_id", lambda value, _: value, "as it is")
