@@ -12,12 +12,14 @@ from typer.main import get_command
 
 from capi_pipeline.cli import app
 from capi_pipeline.destinations import documents
-from capi_pipeline.reference import PAGES
+from capi_pipeline.platforms import NAMES
+from capi_pipeline.reference import PAGES, pages
+from capi_pipeline.reference.platforms import BEGIN, END
 from capi_pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-TEXTS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+TEXTS = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 ELSEWHERE = {
     "CAPI_DBT_HOST",
@@ -28,9 +30,25 @@ ELSEWHERE = {
 }  # profiles.yml
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_of_docs_is_not_stale(page: str) -> None:
-    assert (ROOT / "docs" / page).read_text("utf-8") == PAGES[page](), "run: python -m capi_pipeline.reference docs"
+MADE = pages(ROOT / "docs")
+
+
+@pytest.mark.parametrize("path", MADE, ids=lambda path: path.name)
+def test_a_page_is_not_stale(path: Path) -> None:
+    assert path.read_text("utf-8") == MADE[path], "run: python -m capi_pipeline.reference docs"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_platform_has_a_page_that_says_how_to_get_its_credentials(name: str) -> None:
+    text = (ROOT / "docs" / "destinations" / f"{name}.md").read_text("utf-8")
+    hand = text.split(BEGIN)[1].split(END)[0]
+    assert hand.startswith("## Get the credentials\n")
+    assert "## Good to know\n" in hand
+    assert len(hand) > 500
+
+
+def test_there_is_no_page_without_a_platform() -> None:
+    assert {path.stem for path in (ROOT / "docs" / "destinations").glob("*")} == set(NAMES)
 
 
 def test_every_setting_and_every_account_key_is_described() -> None:

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from capi_pipeline import stack
+from capi_pipeline import stack, supports
 from capi_pipeline.cli.output import Json, dump, err, out, table
 from capi_pipeline.delivery.redaction import Redactor, secrets_of
-from capi_pipeline.destinations import NAME, TYPE, DestinationConfig, documents, is_mapping, is_secret, load
+from capi_pipeline.destinations import NAME, DestinationConfig, documents, load
 from capi_pipeline.errors import CapiError, ConfigurationError, first_line
+from capi_pipeline.examples import document
 from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import Platform
 from capi_pipeline.settings import Settings, settings
 
 
@@ -74,22 +74,19 @@ def _json(path: Path) -> Any:
 def destinations(
     context: typer.Context,
     platforms: Annotated[bool, typer.Option("--platforms", help="The platforms that a destination can have.")] = False,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="What each platform takes: limits, dedup, refunds, …")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """The configured destinations; with --platforms, what there is to choose from.
+    """The configured destinations; with --platforms, what there is to choose from; with --matrix, what each one can.
 
     Example: capi destinations --platforms
     """
     if context.invoked_subcommand:
         return
-    if platforms:
-        kinds = [platform_class(name) for name in NAMES]
-        if json:
-            dump([_capabilities(kind) for kind in kinds])
-            return
-        columns = ("platform", "events a request", "deduplication", "oldest", "refunds", "limited data", "verdicts")
-        body = [list(_capabilities(kind).values())[:7] for kind in kinds]
-        out.print(table("Platforms", columns, body, text=columns[2:]))
+    if platforms or matrix:
+        _platforms(matrix, json)
         return
     configs = load(settings().destinations)
     if json:
@@ -109,18 +106,15 @@ def destinations(
     out.print(table(f"Destinations in {settings().destinations}", heads, rows, text=heads))
 
 
-def _capabilities(kind: type[Platform]) -> dict[str, Any]:
-    window, oldest = kind.deduplication.window, kind.limits.oldest
-    return {
-        "platform": kind.name,
-        "events_per_request": kind.limits.events,
-        "deduplication": f"{window.total_seconds() / 3600:g} h" if window else "none",
-        "oldest": f"{oldest.total_seconds() / 86400:g} days" if oldest else "any",
-        "refunds": "new totals" if kind.restates else "no",
-        "limited_data": "yes" if kind.limited_data else "no",
-        "verdicts": "later" if kind.verdicts else "at once",
-        "documentation": kind.documentation,
-    }
+def _platforms(matrix: bool, json: bool) -> None:
+    kinds = [platform_class(name) for name in NAMES]
+    listed = [{"platform": kind.name, "name": kind.title, "documentation": kind.documentation} for kind in kinds]
+    rows = supports.matrix() if matrix else listed
+    if json:
+        dump(rows)
+        return
+    heads = tuple(rows[0])
+    out.print(table("Platforms", heads, [list(row.values()) for row in rows], text=heads[1:]))
 
 
 def add(
@@ -158,38 +152,6 @@ def add(
         dump({"path": str(path), "variables": variables})
     else:
         out.print(f"Wrote {path}. Fill in its account or set {', '.join(variables)}; then check it with `capi doctor`.")
-
-
-def document(kind: type[Platform], name: str) -> str:
-    """The YAML document of a new destination: required keys first, optional ones commented out."""
-    required: list[str] = []
-    optional: list[str] = []
-    for key, field in kind.Config.model_fields.items():
-        if key == "base_url":
-            continue
-        named = f"{{env: {name.upper()}_{key.upper()}}}"
-        about = field.description or ""
-        if not field.is_required():
-            default = "…" if field.default is None else field.default
-            value = named if is_secret(field) else jsonlib.dumps(default, ensure_ascii=False)
-            optional.append(f"    # {key}: {value}  # {about}".rstrip(" #"))
-        elif is_secret(field):
-            required.append(f"    {key}: {named}  # {about}")
-        else:
-            example = '{purchase: "…"}' if is_mapping(field) else '"…"'
-            required.append(f"    {key}: {named}  # or {example}. {about}")
-    keys = "\n".join(required + optional)
-    return f"""# {kind.title}. {kind.documentation}
-type: {TYPE}
-attributes:
-  platform: {kind.name}
-  account:
-{keys}
-  events: [purchase]
-  # filter: {{country: [US]}}       # send only these
-  # on_unknown: auto               # auto, hold or resend: what may have arrived already
-  # max_rejected_share: 0.05       # warn above this share
-"""
 
 
 def doctor(json: Json = False) -> None:

@@ -60,24 +60,31 @@ class GoogleDataManager(Platform):
 
     class Config(PlatformConfig):
         operating_account_id: str = Field(
-            description="Account that owns the conversion actions, digits.", pattern=r"^\d+$"
+            description="Account that owns the conversion actions, digits.", pattern=r"^\d+$", examples=["1234567890"]
         )
         operating_account_type: str = Field("GOOGLE_ADS", description="Its type.", pattern="^GOOGLE_ADS$")
         login_account_id: str | None = Field(
-            None, description="Manager account, digits; leave out when access is direct.", pattern=r"^\d+$"
+            None,
+            description="Manager account, digits; leave out when access is direct.",
+            pattern=r"^\d+$",
+            examples=["9998887777"],
         )
         login_account_type: str = Field("GOOGLE_ADS", description="Its type.")
         oauth_client_id: str = Field(description="OAuth client of a Cloud project with the Data Manager API on.")
         oauth_client_secret: SecretStr = Field(description="Its secret.")
         oauth_refresh_token: SecretStr = Field(description="Refresh token of a user with access; scope datamanager.")
         access_token: SecretStr | None = Field(None, description="A ready access token, instead of refreshing one.")
-        quota_project: str | None = Field(None, description="Cloud project that is charged for the quota.")
-        conversion_actions: dict[str, Annotated[str, Field(pattern=r"^\d+$")]] = Field(
-            description="Canonical or custom name -> numeric id of the action."
+        quota_project: str | None = Field(
+            None, description="Cloud project that is charged for the quota.", examples=["my-gcp-project"]
         )
-        merchant_id: str | None = Field(None, description="Merchant Center id; switches cart data on.")
-        merchant_feed_label: str | None = Field(None, description="Feed label of the products.")
-        merchant_feed_language: str | None = Field(None, description="Feed language of the products.")
+        conversion_actions: dict[str, Annotated[str, Field(pattern=r"^\d+$")]] = Field(
+            description="Canonical or custom name -> numeric id of the action.", examples=[{"purchase": "111"}]
+        )
+        merchant_id: str | None = Field(
+            None, description="Merchant Center id; switches cart data on.", examples=["123456789"]
+        )
+        merchant_feed_label: str | None = Field(None, description="Feed label of the products.", examples=["US"])
+        merchant_feed_language: str | None = Field(None, description="Feed language of the products.", examples=["en"])
         validate_only: bool = Field(False, description="Google checks the requests and stores nothing.")
 
     def grant(self) -> Grant:

@@ -112,15 +112,23 @@ class Meta(Platform):
     }
 
     class Config(PlatformConfig):
-        pixel_id: str = Field(description="Dataset (pixel) id, digits.", pattern=r"^\d+$")
+        pixel_id: str = Field(description="Dataset (pixel) id, digits.", pattern=r"^\d+$", examples=["123456789012345"])
         access_token: SecretStr = Field(description="Token of a system user with access to the dataset.")
-        api_version: str = Field("v26.0", description="Graph API version.", pattern=r"^v\d+\.\d+$")
-        test_event_code: str | None = Field(None, description="Shows events in Test Events; they are still counted.")
+        api_version: str = Field("v26.0", description="Graph API version.", pattern=r"^v\d+\.\d+$", examples=["v26.0"])
+        test_event_code: str | None = Field(
+            None, description="Shows events in Test Events; they are still counted.", examples=["TEST12345"]
+        )
         app_secret: SecretStr | None = Field(None, description="Adds `appsecret_proof` to each request.")
         partner_agent: str | None = Field(
-            None, description="Partner's name on each request.", max_length=22, pattern="[A-Za-z].*[A-Za-z]"
+            None,
+            description="Partner's name on each request.",
+            max_length=22,
+            pattern="[A-Za-z].*[A-Za-z]",
+            examples=["acme"],
         )
-        lead_event_source: str | None = Field(None, description="Name of the CRM; switches the CRM fields on.")
+        lead_event_source: str | None = Field(
+            None, description="Name of the CRM; switches the CRM fields on.", examples=["HubSpot"]
+        )
 
     def encode(self, c: Conversion) -> Payload:
         payload: Payload = {

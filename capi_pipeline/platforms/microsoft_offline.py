@@ -53,13 +53,19 @@ class MicrosoftOffline(Platform):
     single_identifiers: ClassVar = {"HashedEmailAddress": email.microsoft, "HashedPhoneNumber": phone.e164}
 
     class Config(PlatformConfig):
-        client_id: str = Field(description="Application (client) id at the Microsoft identity platform.")
+        client_id: str = Field(
+            description="Application (client) id at the Microsoft identity platform.",
+            examples=["11111111-2222-3333-4444-555555555555"],
+        )
         client_secret: SecretStr | None = Field(None, description="Its secret; none for a public client.")
         refresh_token: SecretStr = Field(description="The first refresh token; later ones are kept, encrypted.")
         developer_token: SecretStr = Field(description="Developer token of the Microsoft Advertising account.")
-        customer_id: str = Field(description="Customer id, digits.", pattern=r"^\d+$")
-        customer_account_id: str = Field(description="Account id, digits.", pattern=r"^\d+$")
-        conversion_names: dict[str, str] = Field(description="Canonical or custom name -> name of an offline goal.")
+        customer_id: str = Field(description="Customer id, digits.", pattern=r"^\d+$", examples=["1234567"])
+        customer_account_id: str = Field(description="Account id, digits.", pattern=r"^\d+$", examples=["7654321"])
+        conversion_names: dict[str, str] = Field(
+            description="Canonical or custom name -> name of an offline goal.",
+            examples=[{"purchase": "Offline Purchase"}],
+        )
         enhanced_conversions: bool = Field(False, description="The goals take rows without a click id (hashes).")
         environment: str = Field(
             "production", description="`production` or `sandbox`.", pattern="^(production|sandbox)$"

@@ -31,7 +31,8 @@ class Outbrain(Platform):
 
     class Config(PlatformConfig):
         event_names: dict[str, str] = Field(
-            description="Canonical (or custom) name -> name of an event-based conversion in Amplify. Not listed = not sent."
+            description="Canonical (or custom) name -> name of an event-based conversion in Amplify. Not listed = not sent.",
+            examples=[{"purchase": "Purchase", "generate_lead": "Lead"}],
         )
 
     def encode(self, c: Conversion) -> Payload:

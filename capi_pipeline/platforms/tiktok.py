@@ -105,15 +105,27 @@ class TikTok(Platform):
         access_token: SecretStr = Field(
             description="Access token of the pixel or event set (Events Manager, Settings)."
         )
-        pixel_code: str | None = Field(None, description="Pixel code, source of web events.")
-        app_id: str | None = Field(None, description="TikTok App ID (not the bundle id), source of app events.")
-        offline_event_set_id: str | None = Field(None, description="Source of store, phone, chat and CRM events.")
-        crm_event_set_id: str | None = Field(None, description="Source of CRM events that carry TikTok's lead id.")
-        crm_name: str | None = Field(None, description="Name of the CRM, sent with CRM events.")
-        test_event_code: str | None = Field(
-            None, description="Shows events in Test Events; TikTok does not count them."
+        pixel_code: str | None = Field(
+            None, description="Pixel code, source of web events.", examples=["C4EXAMPLEPIXEL00000"]
         )
-        default_page_url: str | None = Field(None, description="Page address of web events that have none.")
+        app_id: str | None = Field(
+            None,
+            description="TikTok App ID (not the bundle id), source of app events.",
+            examples=["6600000000000000001"],
+        )
+        offline_event_set_id: str | None = Field(
+            None, description="Source of store, phone, chat and CRM events.", examples=["7300000000000000001"]
+        )
+        crm_event_set_id: str | None = Field(
+            None, description="Source of CRM events that carry TikTok's lead id.", examples=["7400000000000000001"]
+        )
+        crm_name: str | None = Field(None, description="Name of the CRM, sent with CRM events.", examples=["HubSpot"])
+        test_event_code: str | None = Field(
+            None, description="Shows events in Test Events; TikTok does not count them.", examples=["TEST12345"]
+        )
+        default_page_url: str | None = Field(
+            None, description="Page address of web events that have none.", examples=["https://shop.example.com/"]
+        )
 
     def source(self, c: Conversion) -> tuple[str, str]:
         """Event source and its id. Raises Withhold when the account has none for this event."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from pydantic.fields import FieldInfo
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -170,9 +171,26 @@ def test_destinations_lists_the_documents(capi: Capi) -> None:
 def test_destinations_lists_the_platforms(capi: Capi) -> None:
     found = {row["platform"]: row for row in capi("destinations", "--platforms", "--json").json}
     assert set(found) == set(NAMES)
-    assert found["meta"]["deduplication"] == "48 h"
+    assert found["meta"]["name"] == "Meta"
     out = capi("destinations", "--platforms").out
     assert all(name in out for name in NAMES)
+
+
+def test_the_matrix_says_what_each_platform_takes(capi: Capi) -> None:
+    found = {row["platform"]: row for row in capi("destinations", "--matrix", "--json").json}
+    assert set(found) == set(NAMES)
+    assert (found["meta"]["deduplication"], found["meta"]["refunds"], found["meta"]["limited data"]) == (
+        "48 h",
+        "no",
+        "flag",
+    )
+    assert (found["outbrain"]["deduplication"], found["google_data_manager"]["verdicts"]) == ("none: held", "later")
+    assert "new total" in capi("destinations", "--matrix").out
+
+
+def example(field: FieldInfo) -> str:
+    shown = (field.examples or ["x"])[0]
+    return shown if isinstance(shown, str) else json.dumps(shown)
 
 
 @pytest.mark.parametrize("platform", NAMES)
@@ -185,7 +203,8 @@ def test_an_added_document_loads_and_sends_nothing_until_its_variables_are_set(c
     assert list(config.variables.values()) == told["variables"] != []
     assert all(name.startswith("NEU_1_") for name in told["variables"])
     assert text.startswith("# ")
-    values = {name: '{"purchase": "1"}' if "NAMES" in name or "ACTIONS" in name else "1" for name in told["variables"]}
+    fields = platform_class(platform).Config.model_fields
+    values = {variable: example(fields[key]) for key, variable in config.variables.items()}
     config.resolve(values)
     for key in platform_class(platform).Config.model_fields:
         assert f"    {key}: " in text.replace("    # ", "    ") or key == "base_url"

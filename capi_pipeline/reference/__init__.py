@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from pydantic.fields import FieldInfo
-
+from capi_pipeline import supports
 from capi_pipeline.conversions.contract import ACTION_SOURCES, COLUMNS, EVENT_NAMES, Column
-from capi_pipeline.destinations import DestinationConfig, Filter, is_secret
-from capi_pipeline.platforms import NAMES
-from capi_pipeline.platforms import platform as platform_class
-from capi_pipeline.platforms.base import Platform
+from capi_pipeline.destinations import DestinationConfig, Filter
+from capi_pipeline.platforms import NAMES, platform
+from capi_pipeline.reference import normalisation, platforms
+from capi_pipeline.reference.tables import MADE, default, table
 from capi_pipeline.settings import Settings
-
-MADE = "<!-- Made from the code by `python -m capi_pipeline.reference docs`. -->\n"
 
 
 def contract() -> str:
@@ -28,7 +24,7 @@ def contract() -> str:
 One row of the table `marts.conversions` (or of the one that `CAPI_CONVERSIONS_TABLE` names) is one conversion. Every column
 must exist; those that are not required may be null. JSON columns may be `json`, `jsonb` or text.
 
-{_table(("column", "type", "required", "rule"), rows)}
+{table(("column", "type", "required", "rule"), rows)}
 Beyond single columns: `event_id` is unique with `event_name`; `value` and `currency` come together; a `refund` names
 `original_event_id` and `original_event_time`, its `value` is the amount given back and `remaining_value` what is left of the
 original; a `custom` event has a `custom_event_name`; `recorded_at` is when the row landed in the warehouse, and decides its
@@ -59,7 +55,7 @@ def _rule(column: Column) -> str:
 def settings() -> str:
     """Every environment variable."""
     rows = [
-        (f"`CAPI_{name.upper()}`", _default(field), field.description or "")
+        (f"`CAPI_{name.upper()}`", default(field), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
     return f"""# Settings
@@ -67,7 +63,7 @@ def settings() -> str:
 {MADE}
 Environment variables of `capi` and of Dagster's processes. None is needed for the demo.
 
-{_table(("variable", "default", "meaning"), rows)}
+{table(("variable", "default", "meaning"), rows)}
 `DAGSTER_HOME`: your own Dagster instance; without it `capi` keeps one in `CAPI_HOME`. Its storage must name the driver:
 `postgresql+psycopg2://…`.
 """
@@ -76,8 +72,7 @@ Environment variables of `capi` and of Dagster's processes. None is needed for t
 def destinations() -> str:
     """Keys of a destination's document, and each platform's account."""
     common = [
-        (f"`{name}`", _default(field), field.description or "")
-        for name, field in DestinationConfig.model_fields.items()
+        (f"`{name}`", default(field), field.description or "") for name, field in DestinationConfig.model_fields.items()
     ]
     filters = [(f"`{name}`", field.description or "") for name, field in Filter.model_fields.items()]
     return f"""# Destinations
@@ -87,65 +82,46 @@ One YAML document each: `<name>/defs.yaml` in the folder that `CAPI_DESTINATIONS
 id such as `0123` keeps its zero). A secret is named, never written: `access_token: {{env: META_ACCESS_TOKEN}}`; any other key
 of an account may be named that way too (names with values as a JSON object). Variables are read in the run.
 
-{_table(("key", "default", "meaning"), common)}
+{table(("key", "default", "meaning"), common)}
 `filter` keeps only conversions that match every given line:
 
-{_table(("key", "meaning"), filters)}
-{"".join(map(_platform, (platform_class(name) for name in NAMES)))}"""
+{table(("key", "meaning"), filters)}
+## Platforms
+
+{_matrix("destinations/")}
+Each has a page of its own: account keys, limits, events, identifiers, and how to get the credentials. By which rule an
+identifier is normalised for which platform: [normalisation.md](normalisation.md).
+"""
 
 
-def _platform(kind: type[Platform]) -> str:
-    window, oldest = kind.deduplication.window, kind.limits.oldest
-    keys = ", ".join(f"`{key}`" for key in kind.deduplication.keys)
-    facts = [
-        f"{kind.limits.events} events a request" + (", one bad event refuses all" if kind.limits.atomic else ""),
-        f"repeated events ({keys}) are dropped for {window.total_seconds() / 3600:g} h"
-        if window
-        else "no deduplication",
-        f"events of the last {oldest.total_seconds() / 86400:g} days" if oldest else "no age limit",
-        "refunds as new totals" if kind.restates else "no refunds",
-        "a limited-data flag for people who opted out of sale"
-        if kind.limited_data
-        else "people who opted out are withheld",
+def _matrix(folder: str) -> str:
+    rows = supports.matrix()
+    linked = [
+        [f"[{platform(row['platform']).title}]({folder}{row['platform']}.md)", *list(row.values())] for row in rows
     ]
-    if kind.verdicts:
-        facts.append("verdicts come later")
-    rows = [
-        (f"`{name}`", "secret" if is_secret(field) else "", _default(field), field.description or "")
-        for name, field in kind.Config.model_fields.items()
-        if name != "base_url"
-    ]
-    return f"""
-## {kind.title} (`{kind.name}`)
-
-{"; ".join(facts)}. <{kind.documentation}>
-
-{_table(("account key", "", "default", "meaning"), rows)}"""
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value: Any = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value == [] or value == {}:
-        return ""
-    if isinstance(value, Path):
-        return f"`{value.name}`" if value.is_absolute() else f"`{value}`"
-    return f"`{getattr(value, 'value', value)}`"
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    heads = list(columns)
-    lines = [heads, ["---"] * len(heads), *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return table(("", *rows[0]), linked)
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "contract.md": contract,
     "settings.md": settings,
     "destinations.md": destinations,
+    "normalisation.md": normalisation.page,
 }
+README = re.compile("(?<=<!-- matrix -->\n).*?(?=<!-- /matrix -->)", re.DOTALL)
 
-if __name__ == "__main__":
-    for page, make in PAGES.items():
-        (Path(sys.argv[1]) / page).write_text(make(), "utf-8")
+
+def pages(docs: Path) -> dict[Path, str]:
+    """Every generated page of this folder, and the README beside it: path -> what it should hold."""
+    made = {docs / name: make() for name, make in PAGES.items()}
+    for name in NAMES:
+        path = docs / "destinations" / f"{name}.md"
+        made[path] = platforms.page(platform(name), path.read_text("utf-8") if path.exists() else "")
+    readme = docs.parent / "README.md"
+    made[readme] = README.sub(lambda _: _matrix("docs/destinations/"), readme.read_text("utf-8"))
+    return made
+
+
+def write(docs: Path) -> None:
+    for path, text in pages(docs).items():
+        path.write_text(text, "utf-8")
