@@ -14,6 +14,12 @@ COOKIE_SHARES = {
     "_scid": 0.4,
     "_rdt_uuid": 0.35,
     "_uetvid": 0.5,
+    "_pin_unauth": 0.3,
+    "_ym_uid": 0.2,
+    "_axwrt": 0.3,
+    "crto_mapped_user_id": 0.3,
+    "tdid": 0.3,
+    "sa-userid": 0.2,
 }
 # Click id -> the cookie in which its tag keeps the bare value.
 KEPT = {"epik": "_epik", "li_fat_id": "li_fat_id", "ttclid": "ttclid", "awc": "awin_awc", "cjevent": "cje"}
@@ -75,6 +81,15 @@ _NETWORKS: tuple[tuple[int, str, str, Callable[[Random, int], str]], ...] = (
     (2, "awin", "awc", lambda rng, at: f"{rng.randrange(1000, 99999)}_{at}_{_hex(rng, 32)}"),
     (1, "cj", "cjevent", lambda rng, at: _hex(rng, 32)),
     (2, "yandex", "yclid", lambda rng, at: str(rng.randrange(10**18, 10**19))),
+    (2, "dv360", "dclid", lambda rng, at: "CPq" + token(rng, 24)),
+    (2, "rakuten", "ranSiteID", lambda rng, at: token(rng, 34)),
+    (2, "amazon", "aref", lambda rng, at: token(rng, 10)),
+    (1, "thetradedesk", "ttd_imp", lambda rng, at: _uuid(rng)),
+    (1, "yahoo", "_ly_c", lambda rng, at: token(rng, 40)),
+    (1, "openai", "oppref", lambda rng, at: token(rng, 36)),
+    (1, "axon", "aleid", lambda rng, at: _uuid(rng)),
+    (1, "rokt", "rtid", lambda rng, at: token(rng, 30)),
+    (1, "stackadapt", "sapid", lambda rng, at: token(rng, 22)),
 )
 _DRAW = [network for network in _NETWORKS for _ in range(network[0])]
 PARAMETERS = tuple(network[2] for network in _NETWORKS)
@@ -111,6 +126,11 @@ def cookies(device: str, clicks: dict[str, str], at: float, marketing: bool) -> 
         jar["_rdt_uuid"] = f"{born}{second % 1000:03}.{uuid_text(device[16:] + device[:16])}"
     if third % 97 < COOKIE_SHARES["_uetvid"] * 97:
         jar["_uetvid"] = device[24:] + device[:24]
+    for number, name in enumerate(("_pin_unauth", "_axwrt", "crto_mapped_user_id", "tdid", "sa-userid")):
+        if int(device[number : number + 4], 16) % 89 < COOKIE_SHARES[name] * 89:
+            jar[name] = uuid_text(device[number:] + device[:number])
+    if int(device[5:9], 16) % 89 < COOKIE_SHARES["_ym_uid"] * 89:
+        jar["_ym_uid"] = f"{born}{second:09}"
     for parameter, value in clicks.items():
         if parameter == "fbclid":
             jar["_fbc"] = f"fb.1.{int(at * 1000)}.{value}"
