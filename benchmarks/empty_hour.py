@@ -26,15 +26,14 @@ from itertools import count
 from pathlib import Path
 
 import typer
-from common import machine, put
+from common import FIVE, machine, put
 
 from capi_pipeline import stack
 from capi_pipeline.defs import models
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.demo import shop
-from capi_pipeline.destinations import load
-from capi_pipeline.settings import DBT_PROJECT, Settings
+from capi_pipeline.settings import DBT_PROJECT, DESTINATIONS, Settings
 from capi_pipeline.steps import key_of
 
 HERE = Path(__file__).parent
@@ -56,13 +55,15 @@ def main(repetitions: int = 7, write: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="capi-bench-") as made:
         folder = Path(made)
         project = shutil.copytree(DBT_PROJECT, folder / "dbt_project", ignore=shutil.ignore_patterns("target", "logs"))
+        for name in FIVE:
+            shutil.copytree(DESTINATIONS / name, folder / "destinations" / name)
         os.environ |= {"CAPI_HOME": f"{folder}/home", "CAPI_DBT_PROJECT": str(project)}
+        os.environ["CAPI_DESTINATIONS"] = f"{folder}/destinations"
         with stack.running() as chosen:
             world = shop.fill(chosen.require("warehouse_url"), conversions=200, hours=2)
-            names = [config.name for config in load(chosen.destinations)]
             first = world.start - timedelta(days=30)  # before anything happened in the shop
             os.environ |= models.environment(chosen.require("warehouse_url"))
-            os.environ |= {"CAPI_START": key_of(first), "CAPI_FLOOR_DESTINATIONS": ",".join(names)}
+            os.environ |= {"CAPI_START": key_of(first), "CAPI_FLOOR_DESTINATIONS": ",".join(FIVE)}
             os.environ["CAPI_SANDBOX_PORT"] = "1"  # nothing is sent, so none has to run
             ways = _ways(chosen, folder)
             costs = {name: Cost() for name in ways}

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import orjson
 import pyarrow as pa
 import requests
-from common import Result, sampled
+from common import FIVE, Result, sampled
 from data import table
 
 from capi_pipeline import steps
@@ -23,7 +23,7 @@ from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.conversions.transform import schema, transform
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
 from capi_pipeline.destinations import DestinationConfig
-from capi_pipeline.platforms import NAMES, all_recipes, platform
+from capi_pipeline.platforms import all_recipes, platform
 from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.batching import batches
 from capi_pipeline.platforms.outcomes import State, Withhold
@@ -122,7 +122,7 @@ class Stages:
 
     def encode(self) -> None:
         """From staged rows to the bodies of requests, platform by platform."""
-        for name in NAMES:
+        for name in FIVE:
             target = self.destination(name).resolve(os.environ)
             for batch in steps.staging(self.settings).read(self.hour, schema(target.recipes()).names):
                 with self.result.part(f"encode {name}").of(batch.num_rows):

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import typer
-from common import machine, put
+from common import FIVE, machine, put
 
 from capi_pipeline import settings, stack
 from capi_pipeline.demo import shop
@@ -47,11 +47,11 @@ def main(conversions: int = 2000, repetitions: int = 5, write: bool = False) -> 
 
 
 def _destinations(folder: Path) -> str:
-    """The repository's documents, pointed to a sandbox on a free port."""
+    """The documents of five platforms, pointed to a sandbox on a free port."""
     port = str(free_port())
     os.environ["CAPI_SANDBOX_PORT"] = port
-    for document in settings.DESTINATIONS.glob("*/defs.yaml"):
-        copy = folder / "destinations" / document.parent.name / "defs.yaml"
+    for name in FIVE:
+        document, copy = settings.DESTINATIONS / name / "defs.yaml", folder / "destinations" / name / "defs.yaml"
         copy.parent.mkdir(parents=True)
         copy.write_text(document.read_text("utf-8").replace("127.0.0.1:8765", f"127.0.0.1:{port}"), "utf-8")
     return f"{folder}/destinations"

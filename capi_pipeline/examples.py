@@ -8,15 +8,15 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from capi_pipeline.destinations import TYPE, is_mapping, is_secret
-from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.base import USUALLY, Platform
 
 USUAL = ("purchase", "refund", "generate_lead", "sign_up")  # events that most shops have
 
 
 def document(kind: type[Platform], name: str) -> str:
-    """Required keys of the account first, optional ones commented out; variables are named after the destination."""
+    """Keys that an account needs first, the others commented out; variables are named after the destination."""
     keys = {key: field for key, field in kind.Config.model_fields.items() if key != "base_url"}
-    ordered = sorted(keys.items(), key=lambda entry: not entry[1].is_required())
+    ordered = sorted(keys.items(), key=lambda entry: not _needed(entry[1]))
     account = "\n".join(_line(key, field, name) for key, field in ordered)
     # Where the account maps names, the mapping is the choice.
     events = [event for event in USUAL if event in kind.event_names] if kind.event_names else []
@@ -39,13 +39,18 @@ attributes:
 """
 
 
+def _needed(field: FieldInfo) -> bool:
+    """A required key, or of two that exclude each other the usual one."""
+    return field.is_required() or field.json_schema_extra == USUALLY
+
+
 def _line(key: str, field: FieldInfo, name: str) -> str:
-    """A required key names a variable, so that nothing is sent before a person has filled it in."""
+    """A needed key names a variable, so that nothing is sent before a person has filled it in."""
     variable, about = f"{{env: {name.upper()}_{key.upper()}}}", field.description or ""
     if is_secret(field):
-        return f"    {'' if field.is_required() else '# '}{key}: {variable}  # {about}"
+        return f"    {'' if _needed(field) else '# '}{key}: {variable}  # {about}"
     example = _example(field)
-    if field.is_required():
+    if _needed(field):
         return f"    {key}: {variable}  # or {example}. {about}"
     return f"    # {key}: {example}  # {about}"
 

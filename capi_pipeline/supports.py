@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from capi_pipeline.platforms import NAMES, platform
 from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.times import span
 
 # What identifies a person, in the order of the columns of the contract -> its word in the matrix.
 SOURCES = {
@@ -41,9 +40,3 @@ def identifiers(kind: type[Platform]) -> list[str]:
     words = [word for source, word in SOURCES.items() if source in sources]
     words += ["click id"] * bool(kind.click_ids) + ["cookie"] * bool(kind.browser_ids)
     return list(dict.fromkeys(words))
-
-
-def span(time: timedelta) -> str:
-    """`48 h`, `28 days`."""
-    hours = time.total_seconds() / 3600
-    return f"{hours:g} h" if hours < 72 else f"{hours / 24:g} days"

@@ -10,6 +10,7 @@ import pytest
 
 from capi_pipeline.destinations import DestinationConfig, Filter, load
 from capi_pipeline.errors import ConfigurationError
+from capi_pipeline.platforms import NAMES
 from capi_pipeline.platforms.outcomes import Reason
 from capi_pipeline.settings import DESTINATIONS
 
@@ -31,7 +32,7 @@ def one(folder: Path, text: str) -> DestinationConfig:
 
 
 def test_the_shipped_documents_load() -> None:
-    assert [config.name for config in load(DESTINATIONS)] == ["google", "meta", "microsoft", "outbrain", "tiktok"]
+    assert [config.name for config in load(DESTINATIONS)] == list(NAMES)
 
 
 def test_the_folders_name_is_the_destinations_name_unless_it_says_another(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from capi_pipeline.conversions.contract import EVENT_NAMES
 from capi_pipeline.destinations import is_secret
 from capi_pipeline.examples import document
 from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.times import span
 from capi_pipeline.reference.tables import MADE, default, table
 
 BEGIN, END = "<!-- by hand -->\n", "<!-- /by hand -->\n"
@@ -66,16 +67,16 @@ def _limits(kind: type[Platform]) -> str:
     limits, deduplication = kind.limits, kind.deduplication
     keys = ", ".join(f"`{key}`" for key in deduplication.keys)
     once = f"{limits.events:,} a request" if limits.events > 1 else "one a request"
-    oldest = [f"{supports.span(limits.oldest)} back" if limits.oldest else "any age"]
-    oldest += [f"`{source}`: {supports.span(age)}" for source, age in limits.oldest_for.items()]
+    oldest = [f"{span(limits.oldest)} back" if limits.oldest else "any age"]
+    oldest += [f"`{source}`: {span(age)}" for source, age in limits.oldest_for.items()]
     rows = [
         ("events", once + ("; one bad event refuses all of them" if limits.atomic else "")),
         ("body", f"{limits.bytes:,} bytes" if limits.bytes else "no limit published"),
         ("requests", f"{limits.concurrency} in flight" + (f", {limits.per_second:g} a second" if limits.per_second else "")),
-        ("event time", ", ".join(oldest) + (f", {supports.span(limits.newest)} ahead" if limits.newest else "")),
+        ("event time", ", ".join(oldest) + (f", {span(limits.newest)} ahead" if limits.newest else "")),
         (
             "deduplication",
-            f"by {keys} for {supports.span(deduplication.window)}: what may have arrived is sent again within it"
+            f"by {keys} for {span(deduplication.window)}: what may have arrived is sent again within it"
             if deduplication.window
             else "none: what may have arrived is held for a person (`capi resolve`)",
         ),

@@ -87,7 +87,7 @@ class DagsterStage(Stage):
             if wait := max(0.0, self._asked_to_wait()):
                 time.sleep(min(wait, 65))
             good = [self._command(hour) for hour in self.hours]
-            self.run([self.job("ask", "google")])
+            self.run([self.job("ask", "google_data_manager")])
             # An hour with a refund of a held conversion stays unfinished until a person has decided on that.
             if not self._open() and (all(good) or queries.unfinished(self.ledger)):
                 break

@@ -7,15 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-PLATFORMS: Final = {
-    "google": "google_data_manager",
-    "meta": "meta",
-    "microsoft": "microsoft_offline",
-    "outbrain": "outbrain",
-    "tiktok": "tiktok",
-}
-ALL: Final = frozenset(PLATFORMS)
-OAUTH: Final = frozenset({"google", "microsoft"})
+from tests.five import FIVE
+
+ALL: Final = frozenset(FIVE)
+OAUTH: Final = frozenset({"google_data_manager", "microsoft_offline"})
 RECOGNISING: Final = ALL - {"outbrain"}  # platforms that recognise a repeated event
 DAGSTER_EVERY: Final = 10  # each tenth seed goes through Dagster's real run worker
 
@@ -72,15 +67,17 @@ FAULTS: Final[dict[str, Kind]] = {
     "token revoked": Kind(ALL - {"outbrain"}, lambda dice, _: {"kind": "revoked_token", "times": dice.randint(1, 3)}),
     "answer with the new token lost": Kind(OAUTH, lambda *_: {"kind": "reset_after", "path": "token", "times": 1}),
     "no answer about a verdict": Kind(
-        frozenset({"google"}), lambda *_: {"kind": "reset_after", "path": "requestStatus", "times": 1}
+        frozenset({"google_data_manager"}), lambda *_: {"kind": "reset_after", "path": "requestStatus", "times": 1}
     ),
     "one poison event": Kind(ALL, lambda *_: {"kind": "reject_event", "poison": 1}),
     "many poison events": Kind(ALL, lambda dice, _: {"kind": "reject_event", "poison": dice.randint(3, 7)}),
     "verdict that names the bad event": Kind(
-        frozenset({"google"}), lambda *_: {"kind": "bad_verdict", "indices": True, "poison": 1}
+        frozenset({"google_data_manager"}), lambda *_: {"kind": "bad_verdict", "indices": True, "poison": 1}
     ),
     "verdict that only counts bad events": Kind(
-        frozenset({"google"}), lambda dice, _: {"kind": "bad_verdict", "indices": False, "poison": dice.randint(1, 2)}
+        frozenset({"google_data_manager"}),
+        
+        lambda dice, _: {"kind": "bad_verdict", "indices": False, "poison": dice.randint(1, 2)},,
     ),
 }
 POISON: Final = [label for label, kind in FAULTS.items() if "poison" in kind.make(random.Random(0), True)]
@@ -277,7 +274,7 @@ def _trouble(dice: random.Random, destination: str, number: int, used: set[str])
         posted = FAULTS[label].make(dice, destination in RECOGNISING)
         if "poison" not in posted:
             posted = {"times": dice.randint(1, 4), **posted}
-        faults.append((label, {"platform": PLATFORMS[destination], **posted}))
+        faults.append((label, {"platform": destination, **posted}))
     if dice.random() < 0.55:
         kill = _kill(dice, DELIVERY_POINTS)
     elif destination in OAUTH - used and dice.random() < 0.5:
@@ -286,7 +283,7 @@ def _trouble(dice: random.Random, destination: str, number: int, used: set[str])
     if kill and kill.point == "in_flight":  # so long that the kill finds it under way, before or after it was stored
         slow = dice.choice([{"kind": "latency", "seconds": 0.5}, {"kind": "timeout_after", "seconds": 3}])
         label = "slow answer" if slow["kind"] == "latency" else "time-out after the platform took it"
-        faults.insert(0, (label, {"platform": PLATFORMS[destination], "times": 4, **slow}))
+        faults.insert(0, (label, {"platform": destination, "times": 4, **slow}))
     if dice.random() < 0.2:
         clock = Clock(dice.choice(STEPS), round(dice.uniform(0.0, 0.6), 3))
     return Trouble(destination, tuple(faults), kill, clock, dice.random() < 0.25)

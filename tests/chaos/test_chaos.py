@@ -87,11 +87,11 @@ def test_a_worker_that_resends_where_a_repetition_counts_is_caught(database: Dat
 
 def test_each_exact_point_of_a_kill_is_met_and_does_no_harm_to_the_product_as_it_is(database: Database) -> None:
     points = {
-        "google": "claim_uncommitted",
+        "google_data_manager": "claim_uncommitted",
         "meta": "before_send",
         "outbrain": "in_flight",
         "tiktok": "after_send",
-        "microsoft": "record_uncommitted",
+        "microsoft_offline": "record_uncommitted",
     }
     slow = ("slow answer", {"platform": "outbrain", "kind": "latency", "seconds": 0.8})
     troubles = [Trouble(name, (slow,) if point == "in_flight" else (), Kill(point)) for name, point in points.items()]

@@ -7,8 +7,8 @@ import pytest
 
 from capi_pipeline.conversions.contract import COLUMNS
 from capi_pipeline.definitions import defs
+from capi_pipeline.platforms import NAMES
 
-NAMES = ("google", "meta", "microsoft", "outbrain", "tiktok")
 RAW = ("consents", "customers", "erasures", "leads", "order_items", "orders", "refunds", "web_events")
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import requests
 
 from capi_pipeline import settings
 from capi_pipeline.sandbox.server import free_port
+from tests.five import FIVE
 
 CAPI = [sys.executable, "-m", "capi_pipeline.cli"]
 
@@ -61,10 +63,11 @@ class Installation:
         return requests.get(f"{self.sandbox}/_sandbox/counts", timeout=10).json()
 
 
-def install(folder: Path) -> Installation:
+def install(folder: Path, names: Sequence[str] = FIVE) -> Installation:
     port = free_port()
     destinations = folder / "destinations"
-    shutil.copytree(settings.DESTINATIONS, destinations)
+    for name in names:
+        shutil.copytree(settings.DESTINATIONS / name, destinations / name)
     for document in destinations.glob("*/defs.yaml"):
         document.write_text(document.read_text().replace("127.0.0.1:8765", f"127.0.0.1:{port}"))
     return Installation(folder / "home", destinations, port)

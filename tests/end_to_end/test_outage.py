@@ -23,10 +23,9 @@ from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from capi_pipeline.sandbox.server import free_port
 from tests.end_to_end.conftest import CAPI, Installation, install
 from tests.end_to_end.processes import Watch
+from tests.five import FIVE
 
 pytestmark = pytest.mark.timeout(600)
-
-NAMES = ("google", "meta", "microsoft", "outbrain", "tiktok")
 
 
 class Ui:
@@ -144,7 +143,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installation) -> None:
     last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [f"{last - timedelta(hours=n):%Y-%m-%d-%H:00}" for n in (4, 3, 2)]
-    road = [["conversions"], ["hashed_conversions"], *(["destinations", name] for name in NAMES)]
+    road = [["conversions"], ["hashed_conversions"], *(["destinations", name] for name in FIVE)]
     with Watch(there.home) as watch, up(there) as ui:
         models = [
             node["assetKey"]["path"]
@@ -155,7 +154,7 @@ def test_three_hours_down_then_rerun_sends_only_what_was_missing(there: Installa
         ui.materialize(models, hours, single=False)
         ui.materialize(road, hours)
         assert set(ui.statuses(["destinations", "meta"], hours).values()) == {"FAILED"}
-        for name in ("google", "tiktok", "microsoft", "outbrain"):  # an outage delays nobody else
+        for name in ("google_data_manager", "tiktok", "microsoft_offline", "outbrain"):  # an outage delays nobody else
             assert set(ui.statuses(["destinations", name], hours).values()) == {"MATERIALIZED"}, name
         why = ui.failure("destinations__meta")
         assert "does not take requests" in why

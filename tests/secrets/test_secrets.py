@@ -24,6 +24,7 @@ from capi_pipeline.sandbox import accounts
 from capi_pipeline.warehouse import Warehouse
 from tests import table
 from tests.end_to_end.conftest import CAPI
+from tests.five import FIVE
 from tests.secrets.conftest import ROOT, Planted, locked
 from tests.secrets.planted import (
     DIGESTS,
@@ -88,7 +89,7 @@ def test_platforms_that_echo_the_request_in_their_errors(there: Planted, html: b
     ):
         there.fault("echo", platform, status=status, html=html)
     said = there.sync(there.hour())
-    for name in ("meta", "google", "tiktok", "microsoft", "outbrain"):
+    for name in FIVE:
         assert f'"destination": "{name}"' in said
     assert '"accepted": 1' not in said
 
