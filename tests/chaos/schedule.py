@@ -76,8 +76,7 @@ FAULTS: Final[dict[str, Kind]] = {
     ),
     "verdict that only counts bad events": Kind(
         frozenset({"google_data_manager"}),
-        
-        lambda dice, _: {"kind": "bad_verdict", "indices": False, "poison": dice.randint(1, 2)},,
+        lambda dice, _: {"kind": "bad_verdict", "indices": False, "poison": dice.randint(1, 2)},
     ),
 }
 POISON: Final = [label for label, kind in FAULTS.items() if "poison" in kind.make(random.Random(0), True)]
