@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import repeat
 from typing import Any
 
@@ -125,6 +126,20 @@ class Conversion:
         """The device's advertising id; all zeros mean that the person limited ad tracking, so it names nobody."""
         known = str(self.device.get("advertising_id") or "").strip()
         return known if known.strip("0-") else None
+
+    @property
+    def ipv4(self) -> str | None:
+        """The person's address, where it is IPv4, dotted: some platforms take no other."""
+        return str(self.ip) if isinstance(self.ip, IPv4Address) else None
+
+    @property
+    def ip(self) -> IPv4Address | IPv6Address | None:
+        """The person's address; None for a text that is none. An IPv4 address written as IPv6 (::ffff:…) is IPv4."""
+        try:
+            found = ip_address((self.ip_address or "").strip())
+        except ValueError:
+            return None
+        return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
     @property
     def jurisdiction(self) -> tuple[str | None, str | None]:

@@ -14,12 +14,14 @@ from typing import Any
 
 import orjson
 import requests
+from oauthlib.oauth1 import Client as OAuth1Client
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from capi_pipeline.platforms.auth import OAuth1
 from capi_pipeline.platforms.wire import Request, Response
 
 LARGEST_ANSWER = 8 * 1024 * 1024
@@ -50,6 +52,27 @@ class _NoAuth(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
+
+
+class _Signed(AuthBase):
+    """Signs a request just before it leaves, so that every attempt has a time and a random word of its own."""
+
+    def __init__(self, keys: OAuth1) -> None:
+        self._keys = keys
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = signed(self._keys, str(request.method), str(request.url))
+        return request
+
+
+def signed(keys: OAuth1, method: str, url: str, nonce: str | None = None, timestamp: str | None = None) -> str:
+    """The Authorization header of OAuth 1.0a (RFC 5849, HMAC-SHA1) for a request whose body is no form: such a body is not
+    signed. `nonce` and `timestamp` (epoch seconds) are made anew unless given."""
+    client = OAuth1Client(
+        keys.consumer_key, keys.consumer_secret, keys.token, keys.token_secret, nonce=nonce, timestamp=timestamp
+    )
+    _, headers, _ = client.sign(url, method)  # type: ignore[arg-type]  # any method that HTTP has
+    return str(headers["Authorization"])
 
 
 class _Session(requests.Session):
@@ -128,6 +151,7 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _ObservedTls
 
 
+_OAUTHLIB = ("oauthlib", "oauthlib.oauth1.rfc5849", "oauthlib.oauth1.rfc5849.signature")
 _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
@@ -148,7 +172,8 @@ class Transport:
 
     def __init__(self, connections: int = 8, connect: float = 5.0, read: float = 20.0, total: float = 25.0) -> None:
         # urllib3 logs addresses with their query, and some platforms take click ids there.
-        for name in ("urllib3", "urllib3.connectionpool"):  # by name, each can have a level of its own
+        # oauthlib logs what it signs, and with it the keys.
+        for name in ("urllib3", "urllib3.connectionpool", *_OAUTHLIB):  # by name, each can have a level of its own
             logging.getLogger(name).setLevel(logging.ERROR)
         self._timeout, self._total = (connect, read), total
         self._session = _Session()
@@ -181,7 +206,7 @@ class Transport:
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=request.follow_redirects,
-                    auth=_NoAuth(),
+                    auth=_Signed(request.oauth1) if request.oauth1 else _NoAuth(),
                     stream=True,
                 )
             except (requests.exceptions.RequestException, HTTPError, OSError, ValueError) as error:

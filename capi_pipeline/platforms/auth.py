@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,17 @@ class Grant:
     client_id: str
     client_secret: str | None
     refresh_token: str
+
+
+@dataclass(frozen=True)
+class OAuth1:
+    """The keys of an OAuth 1.0a signature (RFC 5849). The delivery signs each attempt when it leaves, for a signature
+    holds the time and a random word, which a platform does not have."""
+
+    consumer_key: str = field(repr=False)
+    consumer_secret: str = field(repr=False)
+    token: str = field(repr=False)
+    token_secret: str = field(repr=False)
 
 
 def basic(user: str, password: str) -> str:

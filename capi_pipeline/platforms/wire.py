@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from capi_pipeline.platforms.auth import OAuth1
+
 Payload = dict[str, Any]
 
 
@@ -22,6 +24,7 @@ class Request:
     form: Mapping[str, str] | None = None
     multipart: Mapping[str, Any] | None = None
     follow_redirects: bool = False
+    oauth1: OAuth1 | None = None  # sign it with these when it leaves
 
     def with_params(self, **params: str) -> Request:
         return replace(self, params={**self.params, **params})

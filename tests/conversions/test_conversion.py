@@ -97,6 +97,21 @@ def test_an_advertising_id_of_zeros_names_nobody(limited: str | None) -> None:
     assert conversion(device=json.dumps({"advertising_id": limited})).advertising_id is None
 
 
+@pytest.mark.parametrize(
+    ("address", "dotted"),
+    [
+        (" 203.0.113.7 ", "203.0.113.7"),
+        ("2001:db8::1", None),
+        ("203.0.113", None),
+        ("somewhere", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_some_platforms_take_addresses_of_ipv4_only(address: str | None, dotted: str | None) -> None:
+    assert conversion(ip_address=address).ipv4 == dotted
+
+
 def test_identifiers_come_best_first_and_recipe_by_recipe() -> None:
     found = conversion(user_id="U1", anonymous_id="A1", emails='["a@x.com", "b@x.com"]')
     assert found.all(user_id.trimmed, anonymous_id.trimmed) == [sha256("U1"), sha256("A1")]

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from capi_pipeline.delivery.http import LARGEST_ANSWER, NotSent, Transport, Unanswered
+from capi_pipeline.delivery.http import LARGEST_ANSWER, NotSent, Transport, Unanswered, signed
+from capi_pipeline.platforms.auth import OAuth1
 from capi_pipeline.platforms.wire import Request
 
 Act = Callable[[socket.socket, bytes], None]
@@ -467,3 +468,58 @@ def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(transport:
         transport(get(server.url))
         time.sleep(0.1)
         assert transport(get(server.url)).response.status == 200
+
+
+# --- OAuth 1.0a -----------------------------------------------------------------------------------------------------
+
+KEYS = OAuth1("X-CONSUMER-KEY", "X-CONSUMER-SECRET", "X-ACCESS-TOKEN", "X-ACCESS-TOKEN-SECRET")
+
+
+def parts(header: str) -> dict[str, str]:
+    assert header.startswith("OAuth ")
+    return {name: value.strip('"') for name, _, value in (p.partition("=") for p in header[6:].split(", "))}
+
+
+@pytest.mark.parametrize(
+    ("nonce", "signature"),
+    [
+        ("golden0evt1001", "WRWboC89zDl27zyxlbIZrxJ08HI%3D"),
+        ("golden0lead2001", "xctQ5T7HoZ9rfEeYyi8PEoHIov8%3D"),
+        ("golden0evt3001", "fiRBM3SSEEYLwJvMldPyjeOLFcM%3D"),
+    ],
+)
+def test_a_signature_is_the_golden_one_when_nonce_and_time_are_given(nonce: str, signature: str) -> None:
+    url = "https://ads-api.x.com/12/measurement/conversions/o8z6j"
+    assert parts(signed(KEYS, "POST", url, nonce, "1790870400")) == {
+        "oauth_consumer_key": "X-CONSUMER-KEY", "oauth_nonce": nonce, "oauth_signature": signature,
+        "oauth_signature_method": "HMAC-SHA1", "oauth_timestamp": "1790870400", "oauth_token": "X-ACCESS-TOKEN",
+        "oauth_version": "1.0",
+    }  # fmt: skip
+
+
+def test_each_attempt_of_one_request_is_signed_anew(transport: Transport) -> None:
+    with serving(reply(status="503 Busy"), reply()) as server:
+        request = Request("POST", f"{server.url}/12/x", json={"conversions": []}, oauth1=KEYS)
+        for _ in range(2):
+            transport(request)
+    seen = []
+    for raw in server.requests:
+        lines = raw.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+        (header,) = (line.partition(": ")[2] for line in lines if line.startswith("Authorization"))
+        found = parts(header)
+        again = signed(KEYS, "POST", f"{server.url}/12/x", found["oauth_nonce"], found["oauth_timestamp"])
+        assert parts(again) == found
+        assert abs(int(found["oauth_timestamp"]) - time.time()) < 60
+        seen.append(found)
+    assert seen[0]["oauth_nonce"] != seen[1]["oauth_nonce"]
+    assert seen[0]["oauth_signature"] != seen[1]["oauth_signature"]
+
+
+def test_the_keys_of_a_signature_stand_in_no_text_and_no_log(
+    transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"), serving(reply()) as server:
+        request = Request("GET", server.url, oauth1=KEYS)
+        transport(request)
+    for secret in ("X-CONSUMER", "X-ACCESS"):
+        assert secret not in repr(request) + caplog.text
