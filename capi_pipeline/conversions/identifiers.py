@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from capi_pipeline.conversions import streets
 from capi_pipeline.conversions.phones import e164
 
 EMPTY_DIGEST = hashlib.sha256(b"").hexdigest()
@@ -61,6 +62,10 @@ def _without_space(text: str) -> str:
     return "".join(text.split())
 
 
+def _compact(value: str, _: str | None) -> str | None:
+    return _without_space(value.lower())
+
+
 # --- e-mail -------------------------------------------------------------------------------------------------------
 
 
@@ -82,6 +87,14 @@ def _email_google(value: str, _: str | None) -> str | None:
     return f"{local}@{domain}" if local else None
 
 
+def _email_gmail(value: str, _: str | None) -> str | None:
+    email = _valid(value.lower())
+    if email is None or not email.endswith("@gmail.com"):
+        return email
+    local = email.removesuffix("@gmail.com").split("+", 1)[0].replace(".", "")
+    return f"{local}@gmail.com" if local else None
+
+
 def _email_microsoft(value: str, _: str | None) -> str | None:
     plain = "".join(c for c in unicodedata.normalize("NFKD", value.lower()) if not unicodedata.combining(c))
     email = _valid(_without_space(plain))
@@ -101,11 +114,25 @@ def _email_reddit(value: str, _: str | None) -> str | None:
     return f"{local}@{domain}" if local else None
 
 
+def _email_amazon(value: str, _: str | None) -> str | None:
+    return _valid(streets.kept(value.lower(), ".@_-"))
+
+
 class email:
+    amazon = Recipe(
+        "email_amazon",
+        "emails",
+        _email_amazon,
+        "lower case, keep a-z 0-9 . @ _ - only: `+` and accented letters vanish",
+    )
     trimmed = Recipe("email_trimmed", "emails", _email_trimmed, "trim, lower case; gmail dots and plus parts stay")
     google = Recipe(
         "email_google", "emails", _email_google,
         "drop all white space, lower case; gmail.com and googlemail.com: cut from `+`, drop dots before the @",
+    )  # fmt: skip
+    gmail = Recipe(
+        "email_gmail", "emails", _email_gmail,
+        "trim, lower case; gmail.com (not googlemail.com): cut from `+`, drop dots before the @",
     )  # fmt: skip
     microsoft = Recipe(
         "email_microsoft", "emails", _email_microsoft,
@@ -161,7 +188,27 @@ def _family_name_google(value: str, _: str | None) -> str | None:
     return _SUFFIX.sub("", value.lower()).strip()
 
 
+def _name_amazon(value: str, _: str | None) -> str | None:
+    return "".join(c for c in value.lower() if c.isascii() and c.isalpha())
+
+
+def _without_marks(value: str, _: str | None) -> str | None:
+    return "".join(c for c in value.lower() if not _is_mark(c)).strip()
+
+
+def _without_digits(value: str, _: str | None) -> str | None:
+    return "".join(c for c in value.lower() if unicodedata.category(c)[0] not in "NPS").strip()
+
+
 class first_name:
+    undigited = Recipe(
+        "first_name_undigited", "first_name", _without_digits,
+        "lower case, drop digits, punctuation and symbols, trim; diacritics and inner spaces stay",
+    )  # fmt: skip
+    compact = Recipe(
+        "first_name_compact", "first_name", _compact, "lower case, drop white space; punctuation and diacritics stay"
+    )
+    amazon = Recipe("first_name_amazon", "first_name", _name_amazon, "lower case, keep a-z only")
     lower = Recipe("first_name_lower", "first_name", _lower, "trim, lower case; punctuation and inner spaces stay")
     alphabetic = Recipe(
         "first_name_alphabetic", "first_name", lambda value, _: _letters_only(value),
@@ -188,6 +235,9 @@ class first_name:
 
 
 class last_name:
+    undigited = replace(first_name.undigited, name="last_name_undigited", source="last_name")
+    compact = replace(first_name.compact, name="last_name_compact", source="last_name")
+    amazon = replace(first_name.amazon, name="last_name_amazon", source="last_name")
     lower = replace(first_name.lower, name="last_name_lower", source="last_name")
     alphabetic = replace(first_name.alphabetic, name="last_name_alphabetic", source="last_name")
     letters = replace(first_name.letters, name="last_name_letters", source="last_name")
@@ -289,7 +339,48 @@ def _postal_google(value: str, country: str | None) -> str | None:
     return found and (found[1] if not found[2] else f"{found[1]}-{found[2]}")
 
 
+def _amazon(value: str, _: str | None) -> str | None:
+    return streets.kept(value.lower())
+
+
+def _region_amazon(value: str, country: str | None) -> str | None:
+    known = SUBDIVISIONS.get(country or "", {})
+    if known:
+        value = re.sub(f"^{country}-", "", value, flags=re.IGNORECASE)
+    name = streets.kept(streets.letters(value.lower()))
+    return "pr" if (country, name) == ("US", "puertorico") else known.get(name, name)[:2]
+
+
+def _postal_amazon(value: str, _: str | None) -> str | None:
+    return streets.kept(value.lower().split("-", 1)[0])
+
+
+class street_address:
+    lower = Recipe(
+        "street_address_lower", "street_address", _lower, "trim, lower case; punctuation and inner spaces stay"
+    )
+    unmarked = Recipe(
+        "street_address_unmarked", "street_address", _without_marks,
+        "lower case, drop punctuation and symbols, trim; digits and inner spaces stay",
+    )  # fmt: skip
+    spaced = Recipe(
+        "street_address_spaced", "street_address", lambda value, _: _SPACE.sub(" ", value.lower()),
+        "lower case, white space to one space",
+    )  # fmt: skip
+    amazon = Recipe(
+        "street_address_amazon", "street_address", streets.amazon,
+        "lower case, words to their abbreviations (street -> st; maps by country), ä ö ü ß á é to ae oe ue ss a e, keep a-z 0-9",
+        by_country=True,
+    )  # fmt: skip
+
+
 class city:
+    as_is = Recipe("city_as_is", "city", lambda value, _: value, "trim, case kept; not hashed", hashed=False)
+    undigited = Recipe(
+        "city_undigited", "city", _without_digits,
+        "lower case, drop digits, punctuation and symbols, trim; inner spaces stay; not hashed", hashed=False,
+    )  # fmt: skip
+    amazon = Recipe("city_amazon", "city", _amazon, "lower case, keep a-z 0-9 only")
     clear = Recipe(
         "city_clear", "city", _at_most_128, "trim, lower case, at most 128 characters; not hashed", hashed=False
     )
@@ -305,6 +396,12 @@ class city:
 
 
 class region:
+    undigited = replace(city.undigited, name="region_undigited", source="region")
+    amazon = Recipe(
+        "region_amazon", "region", _region_amazon,
+        "lower case, ä ö ü ß á é to ae oe ue ss a e, keep a-z 0-9; US and Canada: the code; first two characters",
+        by_country=True,
+    )  # fmt: skip
     clear = Recipe(
         "region_clear", "region", _at_most_128, "trim, lower case, at most 128 characters; not hashed", hashed=False
     )
@@ -326,6 +423,14 @@ class region:
 
 
 class postal_code:
+    as_is = replace(city.as_is, name="postal_code_as_is", source="postal_code")
+    undotted = Recipe(
+        "postal_code_undotted", "postal_code", lambda value, _: re.sub("[.~]", "", value).strip(),
+        "drop `.` and `~`, trim; case kept; not hashed", hashed=False,
+    )  # fmt: skip
+    amazon = Recipe(
+        "postal_code_amazon", "postal_code", _postal_amazon, "lower case, cut at the first `-`, keep a-z 0-9 only"
+    )
     whole = Recipe(
         "postal_code_whole", "postal_code", _postal_whole,
         "lower case, drop white space and dashes; US: first 5 digits", by_country=True,
@@ -357,17 +462,33 @@ class country:
 # --- the advertiser's own ids ---------------------------------------------------------------------------------------
 
 
-def _compact(value: str, _: str | None) -> str | None:
-    return _without_space(value.lower())
+def _clear_id(value: str, _: str | None) -> str | None:
+    return None if _EMAIL.fullmatch(value) else value
+
+
+def _alphanumeric_id(value: str, _: str | None) -> str | None:
+    return value if re.fullmatch("[A-Za-z0-9]{1,100}", value) else None
 
 
 class user_id:
+    clear = Recipe(
+        "user_id_clear",
+        "user_id",
+        _clear_id,
+        "trim, case kept; an e-mail address is left out; not hashed",
+        hashed=False,
+    )
+    alphanumeric = Recipe(
+        "user_id_alphanumeric", "user_id", _alphanumeric_id,
+        "trim; left out unless 1 to 100 of A-Z a-z 0-9; not hashed", hashed=False,
+    )  # fmt: skip
     lower = Recipe("user_id_lower", "user_id", _lower, "trim, lower case")
     compact = Recipe("user_id_compact", "user_id", _compact, "drop all white space, lower case")
     trimmed = Recipe("user_id_trimmed", "user_id", lambda value, _: value, "trim, case kept")
 
 
 class anonymous_id:
+    clear = replace(user_id.clear, name="anonymous_id_clear", source="anonymous_id")
     lower = Recipe("anonymous_id_lower", "anonymous_id", _lower, "trim, lower case")
     compact = Recipe("anonymous_id_compact", "anonymous_id", _compact, "drop all white space, lower case")
     trimmed = Recipe("anonymous_id_trimmed", "anonymous_id", lambda value, _: value, "trim, case kept")

@@ -5,11 +5,19 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 from capi_pipeline.conversions.conversion import Amount
+from capi_pipeline.platforms.outcomes import Reason, Withhold
 
 # ISO 4217: currencies whose smallest unit is not a hundredth of the main one.
 _WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905
 _THOUSANDTHS = ["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]
 DECIMALS = {**dict.fromkeys(_WHOLE, 0), **dict.fromkeys(_THOUSANDTHS, 3)}
+
+
+def not_negative(amount: Amount | None) -> Amount | None:
+    """The amount, where a platform documents none below zero. Raises Withhold."""
+    if amount is not None and amount < 0:
+        raise Withhold(Reason.INVALID_VALUE, "a negative value")
+    return amount
 
 
 def text(amount: Amount, least: int = 0, most: int = 4) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -51,6 +53,34 @@ def by_status_alone(response: Response, count: int, title: str, *, failures_are_
     if 400 < response.status < 500:  # path, method or blocking of our address: no event is to blame
         return Verdict(Kind.CONFIGURATION, code=code, message=message)
     return unreadable(response)
+
+
+def by_table(response: Response, kinds: Mapping[int, Kind], title: str) -> Verdict:
+    """The reading of an answer that is no success, of an API that says by its status what is wrong. `kinds`: the statuses
+    of the platform's own table; 408 and 429 ask to wait, and after a 5xx nobody knows whether the events are stored."""
+    words = said(response)
+    known: dict[str, Any] = {
+        "code": f"http_{response.status}",
+        "message": f"{title} answered HTTP {response.status}" + (f": {words}" if words else ""),
+    }
+    if response.status in (408, 429):
+        return Verdict(Kind.RATE_LIMITED, wait=retry_after(response), **known)
+    if 500 <= response.status < 600:
+        return Verdict(Kind.TRANSIENT, wait=retry_after(response), maybe_stored=True, **known)
+    kind = kinds.get(response.status)
+    return Verdict(kind, **known) if kind else unreadable(response)
+
+
+def is_page(response: Response) -> bool:
+    """Whether the body is a page (of a proxy, a gateway, a login) where an API answers with an image, JSON or nothing."""
+    return response.body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def said(response: Response) -> str:
+    """What the JSON of an error says, where no shape is documented."""
+    body = response.json()
+    words = next((body[key] for key in ("message", "error", "detail") if body.get(key)), body.get("errors"))
+    return words if isinstance(words, str) else json.dumps(words)[:400] if words else ""
 
 
 def retry_after(response: Response) -> timedelta | None:

@@ -46,6 +46,15 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
         "+news@gmail.com": None,
         "...@gmail.com": None,
     },
+    i.email.gmail: {
+        **EMAIL_SHAPES,
+        " Jane.Doe+News@Gmail.com ": "janedoe@gmail.com",
+        "j.a.n.e+x+y@gmail.com": "jane@gmail.com",
+        "Jürgen.Müller+News@GoogleMail.com": "jürgen.müller+news@googlemail.com",  # Gmail's other domain keeps both
+        "jane.doe+news@mail.gmail.com": "jane.doe+news@mail.gmail.com",
+        "j ane@gmail.com": None,
+        "...@gmail.com": None,
+    },
     i.email.microsoft: {
         **EMAIL_SHAPES,
         "Jürgen.Müller+News@GoogleMail.com": "jurgenmuller@googlemail.com",
@@ -114,6 +123,12 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
         "O\u2019Brien": "obrien",
         "李": "李",
         "42": None,
+    },
+    i.first_name.compact: {
+        "O'Brien": "o'brien",
+        "MÜLLER-Lüdenscheidt": "müller-lüdenscheidt",
+        " Mary\t Ann ": "maryann",
+        "李": "李",
     },
     i.first_name.words: {
         "O'Brien": "obrien",
@@ -194,6 +209,10 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
         "St. John's": "stjohns",
         "-": None,
     },
+    i.street_address.spaced: {
+        " 1  Market\tSt ": "1 market st",
+        "Straße des 17. Juni 135": "straße des 17. juni 135",
+    },
     i.region.code: {
         ("CA", "US"): "ca",
         ("California", "US"): "ca",
@@ -239,17 +258,79 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
     i.country.code: {"US": "us", "DE": "de"},
     i.user_id.compact: {"  CUST-0099 ": "cust-0099", "Cust 42": "cust42", "ÄB\u00a0C": "äbc"},
     i.user_id.lower: {"  CUST-0099 ": "cust-0099", "Cust 42": "cust 42", "ÄB": "äb"},
+    i.email.amazon: {
+        **EMAIL_SHAPES,
+        "jane@@example.com": None,
+        "Jürgen.Müller+News@GoogleMail.com": "jrgen.mllernews@googlemail.com",
+        " Jane_Doe-1@Example.com ": "jane_doe-1@example.com",
+        "ü@example.com": None,
+    },
+    i.first_name.amazon: {"O'Brien": "obrien", " Jürgen ": "jrgen", "Mary Ann 2": "maryann", "李": None, "--": None},
+    i.street_address.amazon: {
+        ("1 Market St", "US"): "1marketst",
+        ("1 Market Street", None): "1marketst",
+        ("Straße des 17. Juni 135", "DE"): "strassedes17juni135",
+        ("12 North Ocean Avenue, Suite #4", "US"): "12noceanavestenumber4",
+        ("5/7 Mountain View Rd., Apartment 9", "US"): "57mtnvwrdapt9",
+        ("5 Mountain View", "GB"): "5mountainview",
+        ("10 Ave de la Paix", "FR"): "10avenuedelapaix",
+        ("10 Avenue de la Paix", "FR"): "10avenuedelapaix",
+        ("Vle Europa 3", "IT"): "vialeeuropa3",
+        ("C Núm 5 Málaga", "ES"): "callenumber5malaga",
+        ("東京", "JP"): None,
+    },
+    i.city.amazon: {
+        "San Francisco": "sanfrancisco",
+        " Bad Homburg v. d. Höhe": "badhomburgvdhhe",
+        "Paris 15": "paris15",
+    },
+    i.region.amazon: {
+        ("CA", "US"): "ca",
+        ("California", "US"): "ca",
+        ("New York", "US"): "ny",
+        ("US-NY", "US"): "ny",
+        ("Puerto Rico", "US"): "pr",
+        ("Québec", "CA"): "qc",
+        ("Yukon", "CA"): "yt",
+        ("Hessen", "DE"): "he",
+        ("Île-de-France", "FR"): "le",
+        ("Österreich", "AT"): "oe",
+        ("California", None): "ca",
+        ("東京", "JP"): None,
+    },
+    i.postal_code.amazon: {"94105-1234": "94105", " EC1A 1BB ": "ec1a1bb", "-1": None, "02138": "02138"},
+    i.user_id.clear: {"  CUST-0099 ": "CUST-0099", "a b": "a b", "jane@example.com": None},
+    i.user_id.alphanumeric: {" Cust42 ": "Cust42", "cust-42": None, "ü": None, "a" * 100: "a" * 100, "a" * 101: None},
     i.user_id.trimmed: {"  CUST-0099 ": "CUST-0099", "Cust 42": "Cust 42"},
     i.advertising_id.idfa: {"AEBE52E7-03EE-455A-B3C4-E57283966239": "aebe52e7-03ee-455a-b3c4-e57283966239"},
     i.advertising_id.upper: {"aebe52e7-03EE": "AEBE52E7-03EE"},
     i.advertising_id.gaid: {"CDDA802E-fb9c-47ad-9866-0794d394c912": "CDDA802E-fb9c-47ad-9866-0794d394c912"},
 }
+VECTORS |= {  # of the Google APIs
+    i.first_name.undigited: {
+        " MÜLLER-Lüdenscheidt ": "müllerlüdenscheidt",
+        "O'Brien": "obrien",
+        "Mary  Ann 2": "mary  ann",
+        "12 €": None,
+    },
+    i.street_address.lower: {" Straße des 17. Juni 135 ": "straße des 17. juni 135"},
+    i.street_address.unmarked: {" Straße des 17. Juni 135 ": "straße des 17 juni 135", "~": None},
+    i.city.as_is: {" Bad Homburg v. d. Höhe ": "Bad Homburg v. d. Höhe"},
+    i.city.undigited: {" Bad Homburg v. d. Höhe": "bad homburg v d höhe", "Paris 15": "paris", "75": None},
+    i.region.undigited: {"CA": "ca", "Hessen ": "hessen"},
+    i.postal_code.as_is: {" EC1A 1bb ": "EC1A 1bb", "94105-1234": "94105-1234"},
+    i.postal_code.undotted: {" 61.348~ ": "61348", "EC1A 1BB": "EC1A 1BB", ".": None},
+}
+VECTORS[i.last_name.undigited] = VECTORS[i.first_name.undigited]
 VECTORS[i.last_name.lower] = VECTORS[i.first_name.lower]
 VECTORS[i.last_name.alphabetic] = VECTORS[i.first_name.alphabetic]
 VECTORS[i.anonymous_id.lower] = VECTORS[i.user_id.lower]
 VECTORS[i.last_name.letters] = VECTORS[i.first_name.letters]
+VECTORS[i.last_name.compact] = VECTORS[i.first_name.compact]
 VECTORS[i.last_name.words] = VECTORS[i.first_name.words]
 VECTORS[i.anonymous_id.compact] = VECTORS[i.user_id.compact]
+VECTORS[i.last_name.amazon] = VECTORS[i.first_name.amazon]
+VECTORS[i.anonymous_id.clear] = VECTORS[i.user_id.clear]
 VECTORS[i.anonymous_id.trimmed] = VECTORS[i.user_id.trimmed]
 RECIPES = sorted(VECTORS, key=lambda recipe: recipe.name)
 
