@@ -17,7 +17,7 @@ from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.platforms.auth import Grant, OAuth
 from capi_pipeline.platforms.outcomes import Reason, Verdict, Withhold
-from capi_pipeline.platforms.times import age_of
+from capi_pipeline.platforms.times import age_of, span
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 
@@ -55,6 +55,10 @@ class Verdicts:
     give_up: timedelta
 
 
+# Marks a key (`json_schema_extra`) that most accounts give although another may take its place.
+USUALLY: dict[str, Any] = {"usually": True}
+
+
 class PlatformConfig(BaseModel):
     """Keys of a destination's `account`. Secrets are SecretStr and come from the environment."""
 
@@ -70,7 +74,7 @@ class Platform:
     title: ClassVar[str]
     documentation: ClassVar[str]
     host: ClassVar[str]
-    limits: ClassVar[Limits]
+    limits: Limits  # of the class; an account may narrow its own
     deduplication: ClassVar[Deduplication]
     event_names: ClassVar[Mapping[str, str]] = {}
     identifiers: ClassVar[Mapping[str, Recipe | tuple[Recipe, ...]]] = {}  # payload field -> list of all values
@@ -154,7 +158,7 @@ class Platform:
         for time in times:
             age = age_of(time, now)
             if time < 0 or (oldest is not None and age > oldest):
-                taken = f"the last {oldest.total_seconds() / 86400:g} days" if oldest else "1970 and later"
+                taken = f"the last {span(oldest)}" if oldest else "1970 and later"
                 raise Withhold(Reason.TOO_OLD, f"{self.title} takes events of {taken}")
             if -age > self.limits.newest:
                 raise Withhold(Reason.IN_FUTURE)

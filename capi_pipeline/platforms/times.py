@@ -20,6 +20,12 @@ def days(count: float) -> timedelta:
     return timedelta(days=count)
 
 
+def span(time: timedelta) -> str:
+    """`48 h`, `28 days`."""
+    count = time.total_seconds() / 3600
+    return f"{count:g} h" if count < 72 else f"{count / 24:g} days"
+
+
 def age_of(time: int, now: datetime) -> timedelta:
     """How long ago epoch microseconds were; negative if they lie ahead. Takes any 64-bit number."""
     return timedelta(microseconds=microseconds(now) - time)

@@ -173,7 +173,7 @@ def test_no_raw_identifier_leaves(name: str) -> None:
 
 
 def test_an_event_is_taken_up_to_its_age_and_not_a_second_longer(name: str) -> None:
-    limits = platform(name).limits
+    limits = made(name).limits
     for source, oldest in {"website": limits.oldest, **limits.oldest_for}.items():
         if oldest is None:
             assert withheld(name, {**usual(name), "event_time": NOW - timedelta(days=3650)}) is None
