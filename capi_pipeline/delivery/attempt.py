@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,9 +93,9 @@ class Attempts:
 
     def _exchange(self, group: Hashable, members: Sequence[Member], unknown: bool) -> tuple[Verdict, bool]:
         """The last verdict on these events, and whether an earlier or this attempt may have stored them."""
-        count, attempt = len(members), 0
+        payloads, attempt = [payload for _, payload in members], 0
         try:
-            request = self.platform.request([payload for _, payload in members], group)
+            request = self.platform.request(payloads, group)
         except Exception as error:  # nothing has left: the events must not be taken for sent
             self._end(self._broken(error))
             raise Stopped("request", f"no request could be made of it ({type(error).__name__})", unknown) from None
@@ -105,7 +105,7 @@ class Attempts:
             with self._turn(unknown):
                 token = self._token(unknown)
                 self._go_on(unknown)  # a token can take as long as a request
-                verdict = self._once(self.platform.authorize(request, token), count, again=attempt > 1)
+                verdict = self._once(self.platform.authorize(request, token), payloads, again=attempt > 1)
                 unknown = unknown or verdict.maybe_stored
                 if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
                     self._success()
@@ -149,7 +149,7 @@ class Attempts:
         if self.stop.is_set():
             raise Stopped("", "not sent: the run had to stop first", unknown)
 
-    def _once(self, request: Any, count: int, again: bool) -> Verdict:
+    def _once(self, request: Any, payloads: Sequence[Any], again: bool) -> Verdict:
         started = self.monotonic()
         try:
             exchange = self.send(request)
@@ -160,7 +160,7 @@ class Attempts:
             self.report.request(self.monotonic() - started, 0, again)
             return Verdict(Kind.TRANSIENT, maybe_stored=True, code="no_answer", message=str(error))
         self.report.request(exchange.seconds, exchange.bytes, again)
-        return self._read(exchange.response, count)
+        return self._read(replace(exchange.response, sent=payloads), len(payloads))
 
     def _read(self, response: Response, count: int) -> Verdict:
         def surprising(code: str, message: str) -> Verdict:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import orjson
 import requests
@@ -25,6 +26,8 @@ from capi_pipeline.platforms.auth import OAuth1
 from capi_pipeline.platforms.wire import Request, Response
 
 LARGEST_ANSWER = 8 * 1024 * 1024
+MOST_REDIRECTS = 5
+_NO_CREDENTIALS = {"accept", "accept-encoding", "connection", "content-length", "content-type", "user-agent"}
 
 
 class NotSent(Exception):
@@ -76,10 +79,24 @@ def signed(keys: OAuth1, method: str, url: str, nonce: str | None = None, timest
 
 
 class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where a redirect leads, if it may be followed (see wire.Request); else it is the answer."""
+        target: str | None = super().get_redirect_target(resp)
+        if not target or resp.request.method == "GET":
+            return target
+        if resp.status_code not in (307, 308):  # would go on as a GET without the events, and its answer read as theirs
+            return None
+        there = urljoin(resp.url, target)
+        host, downgraded = urlsplit(there).hostname, urlsplit(there).scheme != urlsplit(resp.url).scheme
+        known = host in _Journey.here.current.redirect_hosts and not downgraded
+        return target if known or not self.should_strip_auth(resp.url, there) else None  # type: ignore[no-untyped-call]
+
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """On a redirect: credentials stay with their host, and none are taken out of a .netrc file."""
         if self.should_strip_auth(response.request.url, prepared_request.url):  # type: ignore[no-untyped-call]
-            prepared_request.headers.pop("Authorization", None)
+            for name in list(prepared_request.headers):
+                if name.lower() not in _NO_CREDENTIALS:
+                    del prepared_request.headers[name]
 
 
 class _Journey:
@@ -87,8 +104,9 @@ class _Journey:
 
     here = threading.local()
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, redirect_hosts: tuple[str, ...] = ()) -> None:
         self.left = self.over = False
+        self.redirect_hosts = redirect_hosts
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(seconds, self._end)
@@ -178,6 +196,7 @@ class Transport:
         self._timeout, self._total = (connect, read), total
         self._session = _Session()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.max_redirects = MOST_REDIRECTS
         self._session.headers["User-Agent"] = "capi-pipeline"
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=connections))
@@ -195,7 +214,7 @@ class Transport:
             for name, part in request.multipart.items()
         }
         started = time.monotonic()
-        with _Journey(self._total) as journey:
+        with _Journey(self._total, request.redirect_hosts) as journey:
             try:
                 answer = self._session.request(
                     request.method,

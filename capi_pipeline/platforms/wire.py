@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,11 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; at most one of `json`, `form`, `multipart`. `params` and `form` hold decoded text."""
+    """One HTTP request; at most one of `json`, `form`, `multipart`. `params` and `form` hold decoded text.
+
+    `follow_redirects`: a GET anywhere; anything else only by 307 or 308, which keep method and body, and only on its own
+    host or to one of `redirect_hosts`. Headers that may hold credentials stay behind when the host changes.
+    """
 
     method: str
     url: str
@@ -24,6 +28,7 @@ class Request:
     form: Mapping[str, str] | None = None
     multipart: Mapping[str, Any] | None = None
     follow_redirects: bool = False
+    redirect_hosts: tuple[str, ...] = ()
     oauth1: OAuth1 | None = None  # sign it with these when it leaves
 
     def with_params(self, **params: str) -> Request:
@@ -35,11 +40,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP answer; header names are lower case."""
+    """One HTTP answer; header names are lower case. `sent`: the payloads of its request in order, for platforms that name
+    an event by its own id."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    sent: Sequence[Any] = ()
 
     def json(self) -> dict[str, Any]:
         """The body's JSON object (RFC 8259); {} for anything else: HTML, a truncated body, a list, another encoding, a name

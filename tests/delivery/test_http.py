@@ -419,6 +419,71 @@ def test_redirects_are_followed_only_when_asked(transport: Transport) -> None:
         assert server.requests[-1].startswith(b"GET /b ")
 
 
+SECRET = {"Authorization": "Bearer secret-1", "Access-Token": "secret-2"}
+
+
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+def test_a_post_is_repeated_with_its_body_on_its_own_host(transport: Transport, status: str) -> None:
+    with serving(reply(b"", status, Location="/b?x=1"), reply(b"end")) as server:
+        asked = Request("POST", server.url, SECRET, json={"a": 1}, follow_redirects=True)
+        assert transport(asked).response.body == b"end"
+    assert server.requests[1].startswith(b"POST /b?x=1 ")
+    assert server.requests[1].endswith(b'\r\n\r\n{"a":1}')
+    assert b"secret-2" in server.requests[1]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other"])
+def test_a_post_never_becomes_a_get(transport: Transport, status: str) -> None:
+    with serving(reply(b"", status, Location="/b"), reply(b"end")) as server:
+        asked = Request("POST", server.url, json={"a": 1}, follow_redirects=True)
+        assert transport(asked).response.status == int(status[:3])
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])  # another name, and the same with another port
+def test_a_post_goes_to_no_host_that_is_not_documented(transport: Transport, host: str) -> None:
+    with serving(reply(b"end")) as other:
+        elsewhere = f"http://{host}:{other.port}/b"
+        with serving(reply(b"", "307 Temporary Redirect", Location=elsewhere)) as server:
+            asked = Request("POST", server.url, json={"a": 1}, follow_redirects=True, redirect_hosts=("elsewhere",))
+            assert transport(asked).response.status == 307
+        assert other.requests == []
+
+
+def test_a_post_goes_to_a_documented_host_without_credentials(transport: Transport) -> None:
+    with serving(reply(b"end")) as other:
+        elsewhere = f"http://localhost:{other.port}/b"
+        with serving(reply(b"", "307 Temporary Redirect", Location=elsewhere)) as server:
+            asked = Request(
+                "POST", server.url, SECRET, json={"a": 1}, follow_redirects=True, redirect_hosts=("localhost",)
+            )
+            assert transport(asked).response.body == b"end"
+        (repeated,) = other.requests
+    assert repeated.startswith(b"POST /b ")
+    assert repeated.endswith(b'\r\n\r\n{"a":1}')
+    assert b"Content-Type: application/json" in repeated
+    assert b"secret" not in repeated
+
+
+def test_a_get_leaves_its_credentials_behind(transport: Transport) -> None:
+    with serving(reply(b"end")) as other:
+        elsewhere = f"http://localhost:{other.port}/b"
+        with serving(reply(b"", "302 Found", Location=elsewhere)) as server:
+            asked = Request("GET", server.url, SECRET, {"token": "secret-3"}, follow_redirects=True)
+            assert transport(asked).response.body == b"end"
+        assert b"secret" not in other.requests[0]
+
+
+def test_more_redirects_than_five_are_not_followed(transport: Transport) -> None:
+    again = reply(b"", "307 Temporary Redirect", Location="/again")
+    with serving(*[again] * 5, reply(b"end")) as server:
+        assert transport(Request("POST", server.url, json={}, follow_redirects=True)).response.body == b"end"
+    with serving(*[again] * 6, reply(b"end")) as server:
+        with pytest.raises(Unanswered):
+            transport(Request("POST", server.url, json={}, follow_redirects=True))
+        assert len(server.requests) == 6
+
+
 def test_a_circle_of_redirects_ends(transport: Transport) -> None:
     with serving(*[reply(b"", "302 Found", Location="/again")] * 40) as server, pytest.raises(Unanswered):
         Transport(total=20)(Request("GET", server.url, follow_redirects=True))
