@@ -30,6 +30,7 @@ class Recipe:
     """One named normalisation: of which contract column, how, and whether its result is hashed.
 
     `normalise(value, country)` gets the raw text and the row's ISO country; None means "not a usable identifier".
+    `digest`: which of DIGESTS.
     """
 
     name: str
@@ -38,19 +39,20 @@ class Recipe:
     rule: str
     hashed: bool = True
     by_country: bool = False
+    digest: str = "SHA-256"
 
     def __call__(self, raw: str, country: str | None = None) -> str | None:
         """The value to send for one raw value (a 64-character hex digest, or normalised text), or None."""
         text = raw.strip()
         if len(text) == 64 and _DIGEST.fullmatch(text):  # hashed by the advertiser; useless where plain text is wanted
-            digest = text.lower()
-            return digest if self.hashed and digest != EMPTY_DIGEST else None
+            ready = text.lower()
+            return ready if self.hashed and self.digest == "SHA-256" and ready != EMPTY_DIGEST else None
         if not text:
             return None
         normal = self.normalise(text if text.isascii() else unicodedata.normalize("NFC", text), country)
         if not normal:
             return None
-        return sha256(normal) if self.hashed else normal
+        return DIGESTS[self.digest](normal) if self.hashed else normal
 
 
 def sha256(text: str) -> str:
@@ -58,8 +60,24 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def md5(text: str) -> str:
+    """MD5 of the UTF-8 text as 32 lower-case hex characters: what older identity graphs are keyed by."""
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+DIGESTS: dict[str, Callable[[str], str]] = {
+    "SHA-256": sha256,
+    "MD5": md5,
+    "SHA-256 of the MD5": lambda text: sha256(md5(text)),
+}
+
+
 def _without_space(text: str) -> str:
     return "".join(text.split())
+
+
+def _as_is(value: str, _: str | None) -> str | None:
+    return value
 
 
 def _compact(value: str, _: str | None) -> str | None:
@@ -118,7 +136,24 @@ def _email_amazon(value: str, _: str | None) -> str | None:
     return _valid(streets.kept(value.lower(), ".@_-"))
 
 
+def _email_untagged(value: str, _: str | None) -> str | None:
+    email = _valid(value.lower())
+    if email is None:
+        return None
+    local, domain = email.split("@")
+    local = local.split("+", 1)[0]
+    return f"{local}@{domain}" if local else None
+
+
 class email:
+    untagged = Recipe(
+        "email_untagged", "emails", _email_untagged,
+        "trim, lower case; before the @ of any domain: cut from `+`; dots stay",
+    )  # fmt: skip
+    md5 = Recipe(
+        "email_md5", "emails", _email_trimmed, "trim, lower case; gmail dots and plus parts stay", digest="MD5"
+    )
+    sha256_md5 = replace(md5, name="email_sha256_md5", digest="SHA-256 of the MD5")
     amazon = Recipe(
         "email_amazon",
         "emails",
@@ -168,6 +203,10 @@ def _is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] in "PS"
 
 
+def _no_marks(value: str, _: str | None) -> str | None:
+    return "".join(c for c in value.lower() if not c.isspace() and not _is_mark(c))
+
+
 def _name_letters(value: str, _: str | None) -> str | None:
     return _without_space(_ASCII_PUNCTUATION.sub("", value.lower()))
 
@@ -201,6 +240,11 @@ def _without_digits(value: str, _: str | None) -> str | None:
 
 
 class first_name:
+    trimmed = Recipe("first_name_trimmed", "first_name", _as_is, "trim, case kept")
+    bare = Recipe(
+        "first_name_bare", "first_name", _no_marks,
+        "lower case, drop white space, punctuation and symbols, keep diacritics",
+    )  # fmt: skip
     undigited = Recipe(
         "first_name_undigited", "first_name", _without_digits,
         "lower case, drop digits, punctuation and symbols, trim; diacritics and inner spaces stay",
@@ -235,6 +279,8 @@ class first_name:
 
 
 class last_name:
+    trimmed = replace(first_name.trimmed, name="last_name_trimmed", source="last_name")
+    bare = replace(first_name.bare, name="last_name_bare", source="last_name")
     undigited = replace(first_name.undigited, name="last_name_undigited", source="last_name")
     compact = replace(first_name.compact, name="last_name_compact", source="last_name")
     amazon = replace(first_name.amazon, name="last_name_amazon", source="last_name")
@@ -254,10 +300,13 @@ class last_name:
 
 
 class birth_date:
+    iso = Recipe("birth_date_iso", "date_of_birth", _as_is, "YYYY-MM-DD")
     digits = Recipe("birth_date_digits", "date_of_birth", lambda value, _: value.replace("-", ""), "YYYYMMDD")
 
 
 class gender:
+    word = Recipe("gender_word", "gender", _as_is, "`female` or `male`")
+    clear = Recipe("gender_clear", "gender", lambda value, _: value[0], "`f` or `m`; not hashed", hashed=False)
     initial = Recipe("gender_initial", "gender", lambda value, _: value[0].lower(), "`f` or `m`")
 
 
@@ -285,10 +334,6 @@ SUBDIVISIONS = {"US": _US_STATES, "CA": _CA_PROVINCES}
 
 def _letters_only(value: str, _: str | None = None) -> str:
     return "".join(c for c in value.lower() if c.isalpha() or unicodedata.combining(c))
-
-
-def _no_marks(value: str, _: str | None) -> str | None:
-    return "".join(c for c in value.lower() if not c.isspace() and not _is_mark(c))
 
 
 def _region_code(value: str, country: str | None) -> str | None:
@@ -353,6 +398,10 @@ def _region_amazon(value: str, country: str | None) -> str | None:
 
 def _postal_amazon(value: str, _: str | None) -> str | None:
     return streets.kept(value.lower().split("-", 1)[0])
+
+
+def _postal_axon(value: str, country: str | None) -> str | None:
+    return _postal_meta(value, country) if country == "US" else value
 
 
 class street_address:
@@ -423,6 +472,10 @@ class region:
 
 
 class postal_code:
+    trimmed = Recipe("postal_code_trimmed", "postal_code", _as_is, "trim, case kept")
+    axon = Recipe(
+        "postal_code_axon", "postal_code", _postal_axon, "trim; US: first 5 digits; not hashed", False, by_country=True
+    )
     as_is = replace(city.as_is, name="postal_code_as_is", source="postal_code")
     undotted = Recipe(
         "postal_code_undotted", "postal_code", lambda value, _: re.sub("[.~]", "", value).strip(),
@@ -471,6 +524,7 @@ def _alphanumeric_id(value: str, _: str | None) -> str | None:
 
 
 class user_id:
+    as_is = Recipe("user_id_as_is", "user_id", _as_is, "trim, case kept; not hashed", hashed=False)
     clear = Recipe(
         "user_id_clear",
         "user_id",
@@ -488,6 +542,7 @@ class user_id:
 
 
 class anonymous_id:
+    as_is = Recipe("anonymous_id_as_is", "anonymous_id", _as_is, "trim, case kept; not hashed", hashed=False)
     clear = replace(user_id.clear, name="anonymous_id_clear", source="anonymous_id")
     lower = Recipe("anonymous_id_lower", "anonymous_id", _lower, "trim, lower case")
     compact = Recipe("anonymous_id_compact", "anonymous_id", _compact, "drop all white space, lower case")

@@ -104,7 +104,7 @@ def _identifiers(kind: type[Platform]) -> str:
     rows = []
     for name, recipes, many in fields:
         for recipe in recipes if isinstance(recipes, tuple) else (recipes,):
-            how = "SHA-256" if recipe.hashed else "as it is"
+            how = recipe.digest if recipe.hashed else "as it is"
             rows.append((f"`{name}`", f"`{recipe.source}`", "all" if many else "best", recipe.rule, how))
     text = table(("field", "column", "values", "normalisation", "hash"), rows) if rows else "No identifier is hashed.\n"
     clicks = ", ".join(f"`{name}`" for name in kind.click_ids) or "none"
