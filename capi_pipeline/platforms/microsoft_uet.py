@@ -180,8 +180,9 @@ def read_success(body: Payload, problems: Problems, count: int) -> Verdict | Non
         return accepted(count, trace_id, problems.warnings)
     if received + len(refused) > count and received != count:
         return None
-    rest = Outcome(State.ACCEPTED, message=problems.warnings)
-    if received + len(refused) < count:
+    rest, unclear = Outcome(State.ACCEPTED, message=problems.warnings), received + len(refused) < count
+    if unclear:
         missing = f"{received} of {count} events received; which are missing, Microsoft does not say"
         rest = Outcome(State.RETRY, "narrow", missing) if count > 1 else rejected("not_received", missing)
-    return Verdict(Kind.SETTLED, [refused.get(index, rest) for index in range(count)], trace_id=trace_id)
+    outcomes = [refused.get(index, rest) for index in range(count)]
+    return Verdict(Kind.SETTLED, outcomes, maybe_stored=unclear and count > 1, trace_id=trace_id)
