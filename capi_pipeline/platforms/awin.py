@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
@@ -10,7 +11,17 @@ from pydantic import Field, SecretStr
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
-from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, need, only_tested
+from capi_pipeline.platforms.outcomes import (
+    Kind,
+    Outcome,
+    Reason,
+    Verdict,
+    Withhold,
+    accepted,
+    need,
+    only_tested,
+    rejected,
+)
 from capi_pipeline.platforms.times import days, minutes, seconds
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
@@ -91,8 +102,7 @@ class Awin(Platform):
         return self.post(f"/s2s/advertiser/{self.config.advertiser_id}/orders", {"orders": list(payloads)})
 
     def read(self, response: Response, count: int) -> Verdict:
-        """What is not in `failedOrders` was taken. An order that failed is named by its reference alone, so the orders are
-        sent again in halves; those that were taken are recognised."""
+        """What is not in `failedOrders` was taken."""
         body = response.json()
         known: dict[str, Any] = {"code": f"http_{response.status}", "message": str(body.get("message") or "")}
         if response.status in (200, 202, 206):
@@ -110,13 +120,25 @@ class Awin(Platform):
         told = response.status == 202 or body.keys() & set(ORDERS)  # 202: Awin is still at work
         if not (batch and told and all(dicts(found) == found for found in lists) and sum(map(len, lists)) <= count):
             return unreadable(response)
-        if failed := lists[2]:
-            errors = [error for order in failed for error in dicts(order.get("errors"))]
-            fields = dict.fromkeys(str(error["field"]) for error in errors if error.get("field"))
-            words = "; ".join(dict.fromkeys(f"{error.get('field')}: {error.get('message')}" for error in errors))
-            code = " ".join(fields) or "failedOrders"
-            return Verdict(Kind.REFUSED, maybe_stored=True, code=code, message=words, trace_id=batch)
-        return only_tested(count, batch, "a test order") if self.config.is_test else accepted(count, batch)
+        taken = only_tested(count, batch, "a test order") if self.config.is_test else accepted(count, batch)
+        return without(taken, lists[2], [order["orderReference"] for order in response.sent]) if lists[2] else taken
+
+
+def without(taken: Verdict, failed: list[Payload], sent: list[str]) -> Verdict:
+    """The verdict in which the orders named by these failures are rejected. Where that leaves doubt (a reference that was
+    sent twice, or not at all), the orders go again in halves; those that were taken are recognised."""
+    outcomes: dict[str, Outcome] = {}
+    for order in failed:
+        errors, named = dicts(order.get("errors")), order.get("order")
+        code = " ".join(dict.fromkeys(str(error["field"]) for error in errors if error.get("field"))) or "failedOrders"
+        words = "; ".join(f"{error.get('field')}: {error.get('message')}" for error in errors)
+        reference = named.get("orderReference") if isinstance(named, dict) else None
+        outcomes[reference if isinstance(reference, str) else ""] = rejected(code, words)
+    if outcomes.keys() <= set(sent) and len(set(sent)) == len(sent) == len(taken.outcomes):
+        settled = [outcomes.get(reference, usual) for reference, usual in zip(sent, taken.outcomes, strict=True)]
+        return replace(taken, outcomes=settled)
+    last = list(outcomes.values())[-1]
+    return Verdict(Kind.REFUSED, maybe_stored=True, code=last.code, message=last.message, trace_id=taken.trace_id)
 
 
 def basket(c: Conversion, group: str) -> list[Payload]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
@@ -94,8 +95,8 @@ LISTS = ("successfulOrders", "pendingOrders", "failedOrders")
 
 
 def says(response: Response, count: int) -> Said:
-    """200 and 206 name orders in three lists, 202 is still at work; `failedOrders` refuses some, and gives no position.
-    400, 406 and 422 refuse the request."""
+    """200 and 206 name orders in three lists, 202 is still at work; `failedOrders` refuses some by their reference, or
+    nobody in particular where that is not one of those sent. 400, 406 and 422 refuse the request."""
     if response.status in (400, 406, 422):
         return Said(refused=True)
     body = object_of(response.body)
@@ -104,7 +105,16 @@ def says(response: Response, count: int) -> Said:
         return NOTHING
     if sum(map(len, lists)) > count or (response.status != 202 and not body.keys() & set(LISTS)):
         return NOTHING
-    return Said(refused=True) if lists[2] else Said(every(count))
+    if not lists[2]:
+        return Said(every(count))
+    sent = [order["orderReference"] for order in response.sent]
+    named = [
+        order["order"].get("orderReference") if isinstance(order.get("order"), dict) else None for order in lists[2]
+    ]
+    if not len(set(sent)) == len(sent) == count or not all(isinstance(one, str) and one in sent for one in named):
+        return Said(refused=True)
+    blamed = frozenset(map(sent.index, named))
+    return Said(every(count) - blamed, blamed)
 
 
 def batch(taken: int = 0, pending: int = 0, *failed: Any, status: int = 200, **more: Any) -> Response:
@@ -124,6 +134,11 @@ def successes(count: int) -> list[Response]:
     return [batch(count), batch(0, count, status=202), batch(count - 1, 1)]
 
 
+def sent(response: Response, *references: str) -> Response:
+    return replace(response, sent=[{"orderReference": reference} for reference in references])
+
+
+REJECTED = (State.REJECTED, "commissionGroups")
 BAD = {"order": {"orderReference": "ORD-1"}, "errors": [{"field": "commissionGroups", "message": "unknown group"}]}
 OK = [State.ACCEPTED] * 2
 ANSWERS = [
@@ -134,8 +149,19 @@ ANSWERS = [
     Answer("what is not named was sent", batch(1), Kind.SETTLED, outcomes=OK),
     Answer("a test counts nothing", batch(2), Kind.SETTLED, outcomes=[(State.WITHHELD, "test_mode")] * 2,
            config={"is_test": True}),
-    Answer("one failed", batch(1, 0, BAD, status=206), Kind.REFUSED, code="commissionGroups", words="unknown group",
-           maybe_stored=True),
+    *(
+        Answer(f"one failed, of {references}", sent(batch(1, 0, BAD, status=206), *references), Kind.SETTLED, outcomes=outcomes)
+        for references, outcomes in (
+            (("ORD-1", "ORD-2"), [REJECTED, State.ACCEPTED]), (("ORD-0", "ORD-1"), [State.ACCEPTED, REJECTED])
+        )
+    ),
+    Answer("one failed in a test", sent(batch(1, 0, BAD, status=206), "ORD-1", "ORD-2"), Kind.SETTLED,
+           outcomes=[REJECTED, (State.WITHHELD, "test_mode")], config={"is_test": True}, words="unknown group"),
+    *(
+        Answer(f"one failed, and which one is not sure: {references}", sent(batch(1, 0, BAD, status=206), *references),
+               Kind.REFUSED, code="commissionGroups", words="unknown group", maybe_stored=True)
+        for references in ((), ("ORD-1", "ORD-1"), ("ORD-2", "ORD-3"))
+    ),
     Answer("one failed, in a 200", batch(1, 0, BAD), Kind.REFUSED, maybe_stored=True),
     Answer("one failed, of one", batch(0, 0, BAD, status=206), Kind.REFUSED, 1, code="commissionGroups", maybe_stored=True),
     Answer("a failure without words", batch(1, 0, {}), Kind.REFUSED, code="failedOrders", maybe_stored=True),
@@ -156,8 +182,10 @@ ANSWERS = [
 ]  # fmt: skip
 
 AT_SANDBOX = [
-    Struck("one bad order is found by halving", [{"kind": "reject_event", "match": "\"7\"", "code": "commissionGroups"}],
+    Struck("one bad order, by its reference", [{"kind": "reject_event", "match": "\"7\"", "code": "commissionGroups"}],
            {State.REJECTED: 1}, "commissionGroups"),
+    Struck("a group that the programme does not have", want={State.REJECTED: 12}, code="commissionGroups",
+           account={"commission_groups": {"purchase": "NO_SUCH_GROUP"}}),
     Struck("another advertiser", want={State.RETRY: 12}, code="http_404", failed=True, account={"advertiser_id": 99999}),
     Struck("a revoked key", [{"kind": "revoked_token"}], {State.RETRY: 12}, "http_401", failed=True),
     Struck("too many calls", [{"kind": "rate_limit"}], {State.RETRY: 12}, "http_429", failed=True),
