@@ -84,7 +84,7 @@ class Platform:
     limited_data: ClassVar[bool] = False  # has a flag for people who opted out of sale
     restates: ClassVar[bool] = False  # takes refunds as new totals of a conversion that it already has
     test_mode: ClassVar[str] = ""  # the account key that switches it on
-    oauth: ClassVar[OAuth | None] = None
+    oauth: OAuth | None = None  # where an account can do without it, None on that instance
     verdicts: ClassVar[Verdicts | None] = None
 
     class Config(PlatformConfig):

@@ -58,6 +58,11 @@ def says(response: Response, count: int) -> Said:
     return Said(blamed=every(count)) if response.status in (400, 414, 422) else NOTHING
 
 
+def is_clear_failure(response: Response) -> bool:
+    """What a server error answers was not counted."""
+    return 500 <= response.status <= 599
+
+
 def successes(count: int) -> list[Response]:
     return [
         answer(200, b"GIF89a", content_type="image/gif"),
