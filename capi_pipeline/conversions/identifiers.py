@@ -445,6 +445,7 @@ class city:
 
 
 class region:
+    as_is = replace(city.as_is, name="region_as_is", source="region")
     undigited = replace(city.undigited, name="region_undigited", source="region")
     amazon = Recipe(
         "region_amazon", "region", _region_amazon,

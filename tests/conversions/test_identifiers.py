@@ -181,7 +181,6 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
     i.gender.word: {"female": "female", "male": "male"},
     i.gender.clear: {"female": "f", "male": "m"},
     i.postal_code.trimmed: {" EC1a 1BB ": "EC1a 1BB"},
-    i.postal_code.as_is: {" EC1a 1BB ": "EC1a 1BB", "94105-1234": "94105-1234"},
     i.postal_code.axon: {
         ("94105-1234", "US"): "94105",
         (" 02138", "US"): "02138",
@@ -206,6 +205,7 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
         "Bad Homburg v. d. Höhe": "badhomburgvdhöhe",
         "Paris 15": "paris15",
     },
+    i.region.as_is: {" Île-de-France ": "Île-de-France"},
     i.region.clear: {"CA": "ca", "Île-de-France ": "île-de-france", "x" * 129: None},
     i.region.two_letters: {
         ("CA", "US"): "ca",
