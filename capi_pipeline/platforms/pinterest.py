@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, TypeGuard
 
@@ -33,7 +34,6 @@ from capi_pipeline.platforms.times import LONGEST_WAIT, days, hours, seconds
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 APPS = {"ios": "app_ios", "android": "app_android"}
-TESTED = 20  # events of a test request that are looked at
 SCHEMA = {1, 4196}  # the body breaks the schema: nothing was stored
 _LANGUAGE = re.compile("([A-Za-z]{2})(?:[-_].*)?")
 
@@ -97,7 +97,7 @@ class Pinterest(Platform):
     class Config(PlatformConfig):
         ad_account_id: str = Field(description="Ad account id, digits.", pattern=r"^\d+$", examples=["549755885175"])
         conversion_token: SecretStr = Field(description="Conversion token (Ads Manager, Conversions, Set up API).")
-        test: bool = Field(False, description="Pinterest checks the first 20 events of a request, and records none.")
+        test: bool = Field(False, description="Pinterest checks the events, and records none.")
         partner_name: str | None = Field(
             None, description="The name that Pinterest gave a partner.", pattern="^ss-.+$", examples=["ss-xyz"]
         )
@@ -106,6 +106,11 @@ class Pinterest(Platform):
             description="Canonical or own name -> own Pinterest event name (15 at most); others go as `custom`.",
             examples=[{"Demo Booked": "demo_booked"}],
         )
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        if config.test:  # looks at the first 20 events only, 10 times a second
+            self.limits = replace(self.limits, events=20, per_second=10)
 
     def token(self) -> str:
         return str(self.config.conversion_token.get_secret_value())
@@ -203,12 +208,18 @@ class Pinterest(Platform):
             "trace_id": trace(response.headers.get("x-pinterest-rid")),
         }
         if response.status == 200:
-            return self.read_events(body, count, known["trace_id"]) or unreadable(response)
+            events, received, processed = (
+                body.get(key) for key in ("events", "num_events_received", "num_events_processed")
+            )
+            numbers = type(received) is int and type(processed) is int and received == count
+            if numbers and judged(events, count) and processed == sum(e["status"] == "processed" for e in events):
+                return Verdict(Kind.SETTLED, list(map(self.outcome, events)), trace_id=known["trace_id"])
         if response.status == 422 and body:
             # Where the states stand is not documented. Without them halves find the culprits; what is stored is deduplicated.
             found = [states for states in listed(body) if judged(states, count)]
-            outcomes = self.outcomes(found[0], count) if len(found) == 1 else ()
-            return Verdict(Kind.SETTLED, outcomes, **known) if outcomes else Verdict(Kind.REFUSED, **known)
+            if len(found) == 1:
+                return Verdict(Kind.SETTLED, list(map(self.outcome, found[0])), **known)
+            return Verdict(Kind.REFUSED, **known)
         if response.status == 400 and type(code) is int and code in SCHEMA:
             return Verdict(Kind.REFUSED, **known)
         if response.status == 404:
@@ -217,32 +228,12 @@ class Pinterest(Platform):
             return Verdict(Kind.RATE_LIMITED, wait=reset, **known)
         return by_status(response, **known) or unreadable(response)
 
-    def read_events(self, body: Payload, count: int, trace_id: str) -> Verdict | None:
-        """A 200: the numbers must be those of the request and of its states. A test looks at some events only."""
-        events, received, processed = (
-            body.get("events"),
-            body.get("num_events_received"),
-            body.get("num_events_processed"),
-        )
-        looked_at = min(count, TESTED) if self.config.test else count
-        if type(received) is not int or type(processed) is not int or not judged(events, looked_at):
-            return None
-        if received != count or processed != sum(event["status"] == "processed" for event in events):
-            return None
-        return Verdict(Kind.SETTLED, self.outcomes(events, count), trace_id=trace_id)
-
-    def outcomes(self, events: list[Payload], count: int) -> list[Outcome]:
-        """One outcome per event sent; in a test nothing is recorded."""
-        tested = Outcome(State.WITHHELD, Reason.TEST_MODE.value)
-        found = [
-            rejected("failed", text(event.get("error_message")))
-            if event["status"] == "failed"
-            else tested
-            if self.config.test
-            else Outcome(State.ACCEPTED, message=text(event.get("warning_message")))
-            for event in events
-        ]
-        return found + [tested] * (count - len(found))
+    def outcome(self, event: Payload) -> Outcome:
+        if event["status"] == "failed":
+            return rejected("failed", text(event.get("error_message")))
+        if self.config.test:
+            return Outcome(State.WITHHELD, Reason.TEST_MODE.value)
+        return Outcome(State.ACCEPTED, message=text(event.get("warning_message")))
 
 
 def judged(events: Any, count: int) -> TypeGuard[list[Payload]]:
