@@ -16,6 +16,7 @@ SHARED = (
     "auth",
     "base",
     "batching",
+    "google",
     "outcomes",
     "times",
     "wire",

@@ -14,8 +14,8 @@ from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import email, first_name, last_name, phone, postal_code
 from capi_pipeline.platforms.answers import by_status, dicts, trace, unreadable
-from capi_pipeline.platforms.auth import Grant, OAuth
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig, Verdicts
+from capi_pipeline.platforms.base import Deduplication, Limits, Verdicts
+from capi_pipeline.platforms.google import GoogleConfig, GooglePlatform, ad_click, by_rpc_status, told
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, only_tested, rejected
 from capi_pipeline.platforms.times import age_of, days, hours, iso, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
@@ -29,14 +29,13 @@ CONFIGURATION = re.compile(
 # Verdicts that say that Google already has the event.
 HAS_IT = re.compile(r"DUPLICATE_(TRANSACTION_ID|GCLID)")
 LATER = re.compile(r"TOO_RECENT_CLICK|INTERNAL_ERROR")
-OLDEST_CLICK = 90 * 86_400_000  # milliseconds
 OLDEST_WITHOUT_CLICK = days(63)
 _EVENT_FIELD = re.compile(r"^events\[([0-9]{1,9})\]")
 _INT64 = re.compile("[0-9]{1,18}")
 _PREFIX = "PROCESSING_ERROR_REASON_"
 
 
-class GoogleDataManager(Platform):
+class GoogleDataManager(GooglePlatform):
     """Data Manager API v1 (release 1.8): conversions for Google Ads. A 200 only means queued; the verdict comes later.
     https://developers.google.com/data-manager/api"""
 
@@ -49,7 +48,8 @@ class GoogleDataManager(Platform):
     # A repeated transaction id is an adjustment of the same conversion, however late.
     deduplication = Deduplication(keys=("conversion action", "transactionId"), window=days(90))
     restates = True
-    oauth = OAuth("https://oauth2.googleapis.com", "/token")
+    test_mode = "validate_only"
+    click_ids = ("gclid", "gbraid", "wbraid")
     verdicts = Verdicts(first=minutes(30), factor=1.3, longest=minutes(60), give_up=hours(24))
     identifiers: ClassVar = {"emailAddress": email.google, "phoneNumber": phone.e164}
     single_identifiers: ClassVar = {  # parts of one `address`
@@ -58,7 +58,7 @@ class GoogleDataManager(Platform):
         "postalCode": postal_code.google,
     }
 
-    class Config(PlatformConfig):
+    class Config(GoogleConfig):
         operating_account_id: str = Field(
             description="Account that owns the conversion actions, digits.", pattern=r"^\d+$", examples=["1234567890"]
         )
@@ -70,10 +70,7 @@ class GoogleDataManager(Platform):
             examples=["9998887777"],
         )
         login_account_type: str = Field("GOOGLE_ADS", description="Its type.")
-        oauth_client_id: str = Field(description="OAuth client of a Cloud project with the Data Manager API on.")
-        oauth_client_secret: SecretStr = Field(description="Its secret.")
         oauth_refresh_token: SecretStr = Field(description="Refresh token of a user with access; scope datamanager.")
-        access_token: SecretStr | None = Field(None, description="A ready access token, instead of refreshing one.")
         quota_project: str | None = Field(
             None, description="Cloud project that is charged for the quota.", examples=["my-gcp-project"]
         )
@@ -87,11 +84,6 @@ class GoogleDataManager(Platform):
         merchant_feed_language: str | None = Field(None, description="Feed language of the products.", examples=["en"])
         validate_only: bool = Field(False, description="Google checks the requests and stores nothing.")
 
-    def grant(self) -> Grant:
-        config = self.config
-        secret = config.oauth_client_secret.get_secret_value()
-        return Grant(config.oauth_client_id, secret, config.oauth_refresh_token.get_secret_value())
-
     def group(self, c: Conversion) -> str:
         """The conversion action. Raises Withhold when none is configured for this event."""
         name = c.original_event_name if c.event_name == "refund" else c.name
@@ -103,7 +95,7 @@ class GoogleDataManager(Platform):
     def encode(self, c: Conversion) -> Payload:
         self.group(c)
         refund = c.event_name == "refund"
-        identifiers, click, ip_address = self.user_identifiers(c), self.click(c), self.ip_address(c)
+        identifiers, click, ip_address = self.user_identifiers(c), ad_click(c), self.ip_address(c)
         if not (click or identifiers or ip_address):
             raise Withhold(
                 Reason.NO_IDENTIFIER, "no click id, no e-mail, phone or address, no IP address that Google may get"
@@ -149,16 +141,6 @@ class GoogleDataManager(Platform):
             found = [*found[:9], {"address": address}]
         return found[:10]
 
-    def click(self, c: Conversion) -> Payload:
-        """The first click id; none of a click from more than 90 days before the event, which Google would refuse."""
-        converted = c.original_event_time or c.event_time
-        for parameter in ("gclid", "gbraid", "wbraid"):
-            if value := c.click_id(parameter):
-                clicked = c.clicked_at(parameter)
-                expired = clicked is not None and converted // 1000 - clicked > OLDEST_CLICK
-                return {} if expired else {parameter: value}
-        return {}
-
     def ip_address(self, c: Conversion) -> str | None:
         """Only of people known to be outside the EEA, the United Kingdom and Switzerland."""
         outside = c.country and not {c.country, c.privacy_country} & OPT_IN_COUNTRIES
@@ -166,7 +148,7 @@ class GoogleDataManager(Platform):
 
     def screen_age(self, conversion: Conversion, now: datetime) -> None:
         super().screen_age(conversion, now)
-        if self.click(conversion) or conversion.event_name == "refund":
+        if ad_click(conversion) or conversion.event_name == "refund":
             return
         if age_of(conversion.event_time, now) > OLDEST_WITHOUT_CLICK:
             raise Withhold(Reason.TOO_OLD, "without a click id Google takes events of the last 63 days")
@@ -185,7 +167,7 @@ class GoogleDataManager(Platform):
 
     def cart(self, c: Conversion) -> Payload:
         config = self.config
-        braid = self.click(c).keys() & {"gbraid", "wbraid"}  # Google takes no cart data with these
+        braid = ad_click(c).keys() & {"gbraid", "wbraid"}  # Google takes no cart data with these
         if not (config.merchant_id and c.items and c.event_name == "purchase") or braid:
             return {}
         return {
@@ -240,30 +222,15 @@ class GoogleDataManager(Platform):
         error = body.get("error")
         if not isinstance(error, dict):
             return by_status(response)
-        details = dicts(error.get("details"))
-        reasons = " ".join(str(d["reason"]) for d in details if d.get("reason"))
-        traces = (trace(d["metadata"].get("requestId")) for d in details if isinstance(d.get("metadata"), dict))
-        known: dict[str, Any] = {
-            "code": reasons or str(error.get("status") or f"http_{response.status}"),
-            "message": str(error.get("message") or ""),
-            "trace_id": next(filter(None, traces), ""),
-        }
-        if response.status == 429:
-            verdict = by_status(response, **known)
-            return verdict and Verdict(Kind.RATE_LIMITED, wait=verdict.wait or minutes(1), **known)
-        if response.status == 409:
-            return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
+        known = told(error, response)
         if response.status == 400 and type(error.get("code")) is int and error["code"] == 400:
-            return self.read_refusal(details, reasons, known, count)
-        if response.status == 404:
-            return Verdict(Kind.CONFIGURATION, **known)
-        return by_status(response, **known)
+            return self.read_refusal(error, known, count)
+        return by_rpc_status(error, response, known, least=minutes(1))
 
-    def read_refusal(self, details: list[Payload], reasons: str, known: dict[str, Any], count: int) -> Verdict:
+    def read_refusal(self, error: Payload, known: dict[str, Any], count: int) -> Verdict:
         """A 400: nothing was stored. Events are to blame if every violation names one, else the configuration is."""
-        violations = [v for d in details for v in dicts(d.get("fieldViolations"))]
-        reasons = " ".join([reasons, *(str(v.get("reason") or "") for v in violations)])
-        if CONFIGURATION.search(reasons):
+        violations = [v for d in dicts(error.get("details")) for v in dicts(d.get("fieldViolations"))]
+        if CONFIGURATION.search(" ".join([known["code"], *(str(v.get("reason") or "") for v in violations)])):
             return Verdict(Kind.CONFIGURATION, **known)
         culprits: dict[int, Outcome] = {}
         for violation in violations:

@@ -18,6 +18,7 @@ from tests.platforms.support import cases, made
 
 PLATFORMS = {name: made(name) for name in NAMES}
 TESTING = {  # nothing counts while a test mode is on
+    "google_ads": made("google_ads", {"validate_only": True}),
     "google_data_manager": made("google_data_manager", {"validate_only": True}),
     "roku": made("roku", {"validate_only": True}),
     "tiktok": made("tiktok", {"test_event_code": "TEST1"}),

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from capi_pipeline.sandbox import accounts, rules
-from capi_pipeline.sandbox.oauth import TokenEndpoint
+from capi_pipeline.sandbox import accounts, google, rules
 from capi_pipeline.sandbox.platform import Call, Endpoint, Platform, Refused, Reply, Token
 from capi_pipeline.sandbox.proto import Choice, Many, Scalar, Type, misfits
 from capi_pipeline.sandbox.store import FOREVER, Event
@@ -23,7 +22,6 @@ MOST_IDENTIFIERS: Final = 10
 LONGEST_TRANSACTION_ID: Final = 64
 AGE: Final = timedelta(days=90)  # after the click
 USER_DATA_AGE: Final = timedelta(days=63)
-SCOPE: Final = "https://www.googleapis.com/auth/datamanager"
 ACTIONS: Final = frozenset(accounts.GOOGLE_CONVERSION_ACTIONS.values())
 
 # Discovery document of datamanager v1: messages and fields of events:ingest.
@@ -75,7 +73,7 @@ Violation = tuple[str, str, str]  # field path, reason, description
 HEX = re.compile(r"[0-9a-fA-F]+")
 
 
-def error(status: int, name: str, message: str, reason: str, violations: Sequence[Violation] = ()) -> Reply:
+def error(status: int, message: str, reason: str, violations: Sequence[Violation] = ()) -> Reply:
     """google.rpc.Status with ErrorInfo and, for bad fields, BadRequest."""
     details: list[dict[str, Any]] = [
         {
@@ -86,18 +84,14 @@ def error(status: int, name: str, message: str, reason: str, violations: Sequenc
     if violations:
         fields = [{"field": field, "description": text, "reason": why} for field, why, text in violations]
         details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": fields})
-    return Reply({"error": {"code": status, "message": message, "status": name, "details": details}}, status)
+    return google.error(status, message, details)
 
 
 def invalid(violations: Sequence[Violation]) -> Refused:
     """400 for fields that break a rule; the events named in the paths are the bad ones."""
     message = "There was a problem with the request."
     bad = {path.partition(".")[0] for path, _, _ in violations if path.startswith("events[")}
-    return Refused(error(400, "INVALID_ARGUMENT", message, violations[0][1], violations), rejected=len(bad))
-
-
-def token_error(name: str, description: str, status: int) -> Reply:
-    return Reply({"error": name, "error_description": description}, status)
+    return Refused(error(400, message, violations[0][1], violations), rejected=len(bad))
 
 
 class GoogleDataManager(Platform):
@@ -111,17 +105,10 @@ class GoogleDataManager(Platform):
     slug = "google_data_manager"
     title = "Google Data Manager"
     documentation = "https://developers.google.com/data-manager/api"
-    environment: ClassVar = {
-        "GOOGLE_CLIENT_ID": accounts.GOOGLE_CLIENT_ID,
-        "GOOGLE_CLIENT_SECRET": accounts.GOOGLE_CLIENT_SECRET,
-        "GOOGLE_REFRESH_TOKEN": accounts.GOOGLE_REFRESH_TOKEN,
-    }
+    environment: ClassVar = google.ENVIRONMENT
 
     def __init__(self) -> None:
-        self.tokens = TokenEndpoint(
-            accounts.GOOGLE_CLIENT_ID, accounts.GOOGLE_CLIENT_SECRET, accounts.GOOGLE_REFRESH_TOKEN,
-            seconds=3599, scope=SCOPE, rotates=False, error=token_error,
-        )  # fmt: skip
+        self.tokens = google.token_endpoint("datamanager")
 
     def endpoints(self) -> Sequence[Endpoint]:
         return [
@@ -134,13 +121,13 @@ class GoogleDataManager(Platform):
         self._authorise(call)
         body = call.json()
         if body is None:
-            raise Refused(error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.", "INVALID_ARGUMENT"))
+            raise Refused(error(400, "Invalid JSON payload received.", "INVALID_ARGUMENT"))
         events = body.get("events")
         call.events = len(events) if isinstance(events, list) else 0
         unfit = [(path, "INVALID_FORMAT", text) for path, text in misfits(REQUEST, body)]
         if unfit:
             refused = invalid(unfit)
-            raise Refused(error(400, "INVALID_ARGUMENT", unfit[0][2], "INVALID_ARGUMENT", unfit), refused.rejected)
+            raise Refused(error(400, unfit[0][2], "INVALID_ARGUMENT", unfit), refused.rejected)
         destinations = body.get("destinations") or []
         events = body.get("events") or []
         check_destinations(destinations)
@@ -193,7 +180,7 @@ class GoogleDataManager(Platform):
         self._authorise(call)
         receipt = call.store.receipt(self.slug, call.query.get("requestId", ""))
         if receipt is None:
-            raise Refused(error(404, "NOT_FOUND", "Resource not found.", "INVALID_REQUEST_ID"))
+            raise Refused(error(404, "Resource not found.", "INVALID_REQUEST_ID"))
         at, destinations = receipt
         waiting = (call.now - at).total_seconds() < call.settings.verdict_delay
         return Reply({"requestStatusPerDestination": [verdict(item, waiting) for item in destinations]})
@@ -202,18 +189,17 @@ class GoogleDataManager(Platform):
         state = self.tokens.check(call)
         if state is Token.MISSING:
             message = "Request is missing required authentication credential."
-            raise Refused(error(401, "UNAUTHENTICATED", message, "CREDENTIALS_MISSING"))
+            raise Refused(error(401, message, "CREDENTIALS_MISSING"))
         if state is not Token.GOOD:
             message = "Request had invalid authentication credentials."
-            raise Refused(error(401, "UNAUTHENTICATED", message, "ACCESS_TOKEN_EXPIRED"))
+            raise Refused(error(401, message, "ACCESS_TOKEN_EXPIRED"))
 
     def rate_limited(self, parameters: Mapping[str, Any]) -> Reply:
         message = "Quota exceeded for quota metric 'Requests' and limit 'Requests per minute'."
-        return error(parameters.get("status") or 429, "RESOURCE_EXHAUSTED", message, "RATE_LIMIT_EXCEEDED")
+        return error(parameters.get("status") or 429, message, "RATE_LIMIT_EXCEEDED")
 
     def server_error(self, status: int) -> Reply:
-        name = {503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 502: "UNAVAILABLE"}.get(status, "INTERNAL")
-        return error(status, name, "The service could not process the request.", "INTERNAL_ERROR")
+        return error(status, "The service could not process the request.", "INTERNAL_ERROR")
 
 
 def check_destinations(destinations: Sequence[Mapping[str, Any]]) -> None:
@@ -237,7 +223,7 @@ def check_destinations(destinations: Sequence[Mapping[str, Any]]) -> None:
             given = destination.get(field)
             if given and (given.get("accountId"), given.get("accountType")) != (account, "GOOGLE_ADS"):
                 message = "The caller does not have permission, or the account was not found."
-                raise Refused(error(403, "PERMISSION_DENIED", message, "PERMISSION_DENIED"))
+                raise Refused(error(403, message, "PERMISSION_DENIED"))
         if destination.get("productDestinationId") not in ACTIONS:
             text = "Conversion action ID is not valid."
             raise invalid([(f"{path}.product_destination_id", "INVALID_CONVERSION_ACTION_ID", text)])
