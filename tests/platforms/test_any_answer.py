@@ -20,6 +20,8 @@ PLATFORMS = {name: made(name) for name in NAMES}
 TESTING = {  # nothing counts while a test mode is on
     "google_ads": made("google_ads", {"validate_only": True}),
     "google_data_manager": made("google_data_manager", {"validate_only": True}),
+    "nextdoor": made("nextdoor", {"test_event": "true"}),
+    "rokt": made("rokt", {"environment": "development"}),
     "roku": made("roku", {"validate_only": True}),
     "tiktok": made("tiktok", {"test_event_code": "TEST1"}),
 }
