@@ -13,7 +13,7 @@ from capi_pipeline.conversions.identifiers import email, first_name, last_name, 
 from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, retry_after, unreadable
 from capi_pipeline.platforms.auth import Grant, OAuth
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import USUALLY, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, rejected
 from capi_pipeline.platforms.times import days, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
@@ -49,6 +49,7 @@ class LinkedIn(Platform):
             None,
             description="Token of a Direct API source in Campaign Manager; it does not expire.",
             examples=["LI-TOKEN"],
+            json_schema_extra=USUALLY,
         )
         client_id: str | None = Field(None, description="Own app instead: its client id.", examples=["86abcdefghij1k"])
         client_secret: SecretStr | None = Field(None, description="Own app: its secret.", examples=["LI-SECRET"])

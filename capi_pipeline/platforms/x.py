@@ -17,7 +17,7 @@ from capi_pipeline.conversions.identifiers import email, phone
 from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
 from capi_pipeline.platforms.auth import OAuth1
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import USUALLY, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted
 from capi_pipeline.platforms.times import LONGEST_WAIT, days, hours, iso
 from capi_pipeline.platforms.wire import Payload, Request, Response
@@ -56,18 +56,25 @@ class X(Platform):
             examples=["oauth1"],
         )
         consumer_key: SecretStr | None = Field(
-            None, description="oauth1: API key of the developer app.", examples=["X-CONSUMER-KEY"]
+            None,
+            description="oauth1: API key of the developer app.",
+            examples=["X-CONSUMER-KEY"],
+            json_schema_extra=USUALLY,
         )
         consumer_secret: SecretStr | None = Field(
-            None, description="oauth1: its secret.", examples=["X-CONSUMER-SECRET"]
+            None, description="oauth1: its secret.", examples=["X-CONSUMER-SECRET"], json_schema_extra=USUALLY
         )
         access_token: SecretStr | None = Field(
             None,
             description="oauth1: access token of a user who is ad manager or administrator of the ads account.",
             examples=["X-ACCESS-TOKEN"],
+            json_schema_extra=USUALLY,
         )
         access_token_secret: SecretStr | None = Field(
-            None, description="oauth1: the secret of that access token.", examples=["X-ACCESS-TOKEN-SECRET"]
+            None,
+            description="oauth1: the secret of that access token.",
+            examples=["X-ACCESS-TOKEN-SECRET"],
+            json_schema_extra=USUALLY,
         )
         pixel_token: SecretStr | None = Field(
             None, description="pixel_token: access token generated in Events Manager.", examples=["X-PIXEL-TOKEN"]
