@@ -134,12 +134,15 @@ class Conversion:
 
     @property
     def ip(self) -> IPv4Address | IPv6Address | None:
-        """The person's address; None for a text that is none. An IPv4 address written as IPv6 (::ffff:…) is IPv4."""
+        """The person's address; None for a text that is none, or is of one network only (fe80::1%eth0). An IPv4 address
+        written as IPv6 (::ffff:…) is IPv4."""
         try:
             found = ip_address((self.ip_address or "").strip())
         except ValueError:
             return None
-        return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+        if isinstance(found, IPv4Address):
+            return found
+        return None if found.scope_id else found.ipv4_mapped or found
 
     @property
     def jurisdiction(self) -> tuple[str | None, str | None]:

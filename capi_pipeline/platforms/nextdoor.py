@@ -96,7 +96,7 @@ class Nextdoor(Platform):
             description="Custom name, or canonical name without one of its own -> one of the ten custom conversions.",
             examples=[{"Demo Booked": "custom_conversion_2"}],
         )
-        max_age_days: float = Field(7, gt=0, description="Withhold events older than this.", examples=[7])
+        max_age_days: float = Field(7, gt=0, le=30, description="Withhold events older than this.", examples=[7])
         test_event: str | None = Field(
             None, description="Marks every event as a test: `true`, or the code in Ads Manager.", examples=["true"]
         )
@@ -135,7 +135,7 @@ class Nextdoor(Platform):
         customer["click_id"] = c.click_id("ndclid")
         if not any(customer.get(key) for key in ("email", "phone_number", "click_id")):
             raise Withhold(Reason.NO_IDENTIFIER, "Nextdoor needs an e-mail address, a phone number or its click id")
-        customer["client_ip_address"] = c.ip_address
+        customer["client_ip_address"] = str(c.ip) if c.ip else None
         customer["client_user_agent"] = c.user_agent
         return customer
 

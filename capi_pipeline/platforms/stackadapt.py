@@ -55,7 +55,7 @@ class StackAdapt(Platform):
             description="Canonical (or custom) name -> id of a conversion event, sent to it and not to the pixel.",
             examples=[{"purchase": "9Kx2conversionEXAMPLE"}],
         )
-        max_age_hours: float = Field(24, gt=0, description="Withhold events older than this.", examples=[24])
+        max_age_hours: float = Field(24, gt=0, le=720, description="Withhold events older than this.", examples=[24])
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -57,15 +57,15 @@ class Vibe(Platform):
     def encode(self, c: Conversion) -> Payload:
         if c.event_name == "custom":
             raise Withhold(Reason.UNSUPPORTED_EVENT, "Vibe's list of actions is closed")
-        name = self.event_name(c)
-        if not c.ipv4:
+        name, ip = self.event_name(c), c.ipv4
+        if not ip:
             raise Withhold(Reason.NO_IDENTIFIER, "no IPv4 address")
         return {
             "aid": self.config.pixel_id,
             "a": name,
             "eid": c.event_id,
             "ts": c.event_time // 1000,
-            "ip": c.ipv4,
+            "ip": ip,
             "ua": c.user_agent,
             "url": c.source_url,
             "gid": c.browser_ids.get("ga_client_id"),

@@ -112,6 +112,22 @@ def test_some_platforms_take_addresses_of_ipv4_only(address: str | None, dotted:
     assert conversion(ip_address=address).ipv4 == dotted
 
 
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (" 203.0.113.7 ", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),  # as servers log it that listen for both
+        ("2001:DB8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "None"),
+        ("fe80::1%\r\nX: 1", "None"),
+        ("203.0.113.256", "None"),
+        (None, "None"),
+    ],
+)
+def test_an_address_is_one_of_the_internet(address: str | None, text: str) -> None:
+    assert str(conversion(ip_address=address).ip) == text
+
+
 def test_identifiers_come_best_first_and_recipe_by_recipe() -> None:
     found = conversion(user_id="U1", anonymous_id="A1", emails='["a@x.com", "b@x.com"]')
     assert found.all(user_id.trimmed, anonymous_id.trimmed) == [sha256("U1"), sha256("A1")]

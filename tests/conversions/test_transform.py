@@ -144,8 +144,10 @@ PERSON: dict[str, Any] = {
 
 
 def test_raw_identifiers_do_not_outlive_the_transform() -> None:
+    """But for the advertiser's own ids, in the recipes of platforms that take those as they are."""
     (out,) = hashed(row(**PERSON))
-    text = json.dumps(out, default=str).lower()
+    clear = {recipe.name for recipe in RECIPES if recipe.source in ("user_id", "anonymous_id") and not recipe.hashed}
+    text = json.dumps({name: value for name, value in out.items() if name not in clear}, default=str).lower()
     for raw in ("cust-raw", "anon-raw", "raw.person", "4155550000", "rawfirst", "rawlast", "1988", "raw street"):
         assert raw not in text
     assert set(out).isdisjoint(column.name for column in COLUMNS if column.personal)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from capi_pipeline.errors import ConfigurationError
 from capi_pipeline.platforms import NAMES, all_recipes, platform
-from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
+from capi_pipeline.platforms.amounts import not_negative
+from capi_pipeline.platforms.answers import by_status, by_table, dicts, is_page, retry_after, trace, unreadable
 from capi_pipeline.platforms.base import Limits, compact
 from capi_pipeline.platforms.batching import batches
-from capi_pipeline.platforms.outcomes import Kind
+from capi_pipeline.platforms.outcomes import Kind, Withhold
 from capi_pipeline.platforms.times import age_of, days, iso, minutes, seconds
 from capi_pipeline.platforms.wire import Response
 
@@ -97,6 +98,41 @@ def test_the_statuses_that_every_api_shares(status: int, kind: Kind | None, mayb
     assert (verdict.kind, verdict.maybe_stored) == (kind, maybe_stored)
     assert (verdict.code, verdict.message, verdict.trace_id) == (f"http_{status}", "words", "t")
     assert verdict.wait == (None if kind is Kind.AUTH else minutes(1))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, Kind.REFUSED), (404, Kind.CONFIGURATION), (408, Kind.RATE_LIMITED), (429, Kind.RATE_LIMITED),
+     (500, Kind.TRANSIENT), (599, Kind.TRANSIENT), (200, Kind.TRANSIENT), (302, Kind.TRANSIENT), (600, Kind.TRANSIENT)],
+)  # fmt: skip
+def test_a_table_of_statuses_is_read_row_by_row(status: int, kind: Kind) -> None:
+    verdict = by_table(Response(status), {400: Kind.REFUSED, 404: Kind.CONFIGURATION}, "Acme")
+    assert (verdict.kind, verdict.code) == (kind, f"http_{status}")
+    assert verdict.maybe_stored == (kind is Kind.TRANSIENT)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", ""), (b"<html>", ""), (b"{}", ""), (b'{"message": "no value"}', ": no value"), (b'{"error": "no"}', ": no"),
+        (b'{"error": {"field": "ts"}}', ': {"field": "ts"}'), (b'{"errors": ["ts"]}', ': ["ts"]'), (b'{"detail": 5}', ": 5"),
+    ],
+)  # fmt: skip
+def test_the_words_of_an_error_are_kept_whatever_its_shape(body: bytes, words: str) -> None:
+    assert by_table(Response(400, {}, body), {400: Kind.REFUSED}, "Acme").message == f"Acme answered HTTP 400{words}"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\n <!DOCTYPE html>", b"\xef\xbb\xbf<?xml"])
+def test_a_page_is_known_by_its_first_character(body: bytes) -> None:
+    assert is_page(Response(200, {}, body))
+    assert not is_page(Response(200, {"content-type": "text/html"}, b"OK"))
+    assert not any(is_page(Response(200, {}, other)) for other in (b"", b"GIF89a", b"{}", b"(function(){})()"))
+
+
+def test_an_amount_below_zero_is_withheld_where_none_is_documented() -> None:
+    assert [not_negative(amount) for amount in (None, 0, 1.5)] == [None, 0, 1.5]
+    with pytest.raises(Withhold, match="invalid_value: a negative value"):
+        not_negative(-0.01)
 
 
 def test_an_unreadable_answer_is_described_without_its_text() -> None:

@@ -113,5 +113,6 @@ def valid_product(product: Mapping[str, Any]) -> bool:
 
 def same_person(call: Call) -> bool:
     """The headers are the person's, too, and not those of the server that sends."""
-    agent = call.headers.get("user-agent", "")
-    return call.headers.get("x-forwarded-for") == call.query["ip_fwd"] and "capi" not in agent and agent != ""
+    agent = call.query["ua_fwd"]
+    written = call.headers.get("user-agent", "")
+    return call.headers.get("x-forwarded-for") == call.query["ip_fwd"] and (written == agent or not agent.isascii())

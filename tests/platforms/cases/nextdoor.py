@@ -106,6 +106,7 @@ CASES = [
           f"{U}.external_id": "CUST 42", f"{U}.client_ip_address": "203.0.113.7", f"{U}.client_user_agent": "Mozilla/5.0"}),
     Case("an American address", event(region="California", postal_code="94105-1234"),
          {f"{U}.state": sha("ca"), f"{U}.zip_code": sha("94105")}),
+    Case("an address that is none", event(ip_address="localhost"), {f"{U}.client_ip_address": GONE}),
     Case("a click as it is", person(source_url="https://x.example", click_ids={"ndclid": click("AbC_-")}),
          {U: {"click_id": "AbC_-"}}),
     Case("an e-mail alone", person(emails=["a@x.com"]), {U: {"email": sha("a@x.com")}}),

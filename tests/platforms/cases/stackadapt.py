@@ -83,7 +83,7 @@ CASES = [
     Case("IPv6", event(ip_address="2001:db8::1"), {f"{P}.ip_fwd": "2001:db8::1", f"{H}.X-Forwarded-For": "2001:db8::1"}),
     *(
         Case(f"no address: {ip!r}", event(ip_address=ip), Reason.NO_IDENTIFIER)
-        for ip in (None, "", "localhost", "203.0.113.256", "203.0.113.7\r\nX: 1")
+        for ip in (None, "", "localhost", "203.0.113.256", "fe80::1%\r\nX: 1")
     ),
     *(Case(f"no browser: {agent!r}", event(user_agent=agent), Reason.NO_IDENTIFIER) for agent in (None, "", " ", "\r\n")),
     Case("a browser that no header can hold", event(user_agent=" Mözilla/5.0\r\nX: 1 李 "),
