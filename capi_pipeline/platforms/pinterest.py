@@ -78,7 +78,6 @@ class Pinterest(Platform):
         "download": "custom",
         "app_install": "app_install",
         "app_open": "app_open",
-        "custom": "custom",
     }
     identifiers: ClassVar = {
         "em": email.trimmed,
@@ -116,9 +115,8 @@ class Pinterest(Platform):
         return str(self.config.conversion_token.get_secret_value())
 
     def event_name(self, c: Conversion) -> str:
-        if c.event_name == "refund":
-            raise Withhold(Reason.UNSUPPORTED_EVENT, "Pinterest takes no refunds")
-        return self.config.custom_event_map.get(c.name) or self.event_names[c.event_name]
+        name = "custom" if c.event_name == "custom" else super().event_name(c)
+        return self.config.custom_event_map.get(c.name) or name
 
     def encode(self, c: Conversion) -> Payload:
         source, in_app = self.source(c), c.action_source == "app"
