@@ -1,4 +1,4 @@
-"""Ad clicks and what a browser carries: click ids in the address, first-party cookies, addresses and agents of devices."""
+"""Ad clicks and what a browser carries: click ids in the address, first-party cookies, network addresses."""
 
 from __future__ import annotations
 
@@ -26,14 +26,6 @@ KEPT = {"epik": "_epik", "li_fat_id": "li_fat_id", "ttclid": "ttclid", "awc": "a
 
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _URL64 = [a + b for a in _WORD + "-_" for b in _WORD + "-_"]
-_AGENTS = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 Safari/605.1.15",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.4 "
-    "Mobile/15E148 Safari/604.1",
-    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36",
-    "Mozilla/5.0 (X11; Linux x86_64; rv:139.0) Gecko/20100101 Firefox/139.0",
-)
 
 
 def token(rng: Random, length: int) -> str:
@@ -143,12 +135,8 @@ def cookies(device: str, clicks: dict[str, str], at: float, marketing: bool) -> 
     return jar
 
 
-def agent(device: str) -> str:
-    return _AGENTS[int(device[-4:], 16) % len(_AGENTS)]
-
-
 def address(device: str) -> str:
-    """An address of the ranges that RFC 5737 and RFC 3849 keep for documentation."""
+    """The address of a device or a home's line (32 hex digits), of the ranges that RFC 5737 and RFC 3849 keep for documents."""
     kind, last = int(device[-6:-4], 16), int(device[:2], 16) % 254 + 1
     if kind < 60:
         return f"2001:db8:{device[2:6]}:{device[6:10]}::{device[10:14]}"

@@ -1,4 +1,4 @@
-"""Writing the shop's rows: COPY in chunks, the rows still to land, and the truth about attribution."""
+"""Writing the shop's rows: COPY in chunks, and the rows still to land."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from capi_pipeline.demo.indexes import INDEXES
 from capi_pipeline.demo.rows import RAW, TRUTH, Cell, Landed, definition, stamp
 
 _NULL = "\x00"  # no text of the warehouse can hold it
-LOOKBACK_DAYS = 90
 
 _STATE = """
 create table raw._shop (
@@ -21,44 +20,6 @@ create table raw._shop (
 create table raw._later (
     at double precision not null, table_name text not null, conversion boolean not null, cells json not null
 );
-"""
-# A person's newest click of each parameter led to the conversion. It is knowable if it had landed with the conversion's hour, on
-# the conversion's device, on a device on which the same customer had logged in by then, or with the lead itself.
-_ATTRIBUTION = f"""
-create temp table customer_devices on commit drop as
-select anonymous_id, user_id, min(_loaded_at) as landed_at from raw.web_events where user_id <> '' group by 1, 2;
-create index on customer_devices (user_id, anonymous_id);
-analyze customer_devices;
-create temp table touched on commit drop as
-select made.* from truth._conversions as made
-where made.landed_at < %(end)s and (
-    made.landed_at >= %(after)s
-    or exists (
-        select from truth._clicks as late
-        where late.person = made.person and late.landed_at >= %(after)s and late.clicked_at <= made.at
-    )
-);
-analyze touched;
-delete from truth.attribution as old using touched
-where (old.conversion_type, old.conversion_id) = (touched.conversion_type, touched.conversion_id);
-insert into truth.attribution
-select distinct on (made.conversion_type, made.conversion_id, clicks.parameter)
-    made.conversion_type, made.conversion_id, clicks.parameter, clicks.click_value, clicks.clicked_at,
-    coalesce(made.click_ids ->> clicks.parameter = clicks.click_value, false)
-    or clicks.recorded and clicks.landed_at < date_trunc('hour', made.landed_at, 'UTC') + interval '1 hour'
-    and (
-        coalesce(clicks.anonymous_id = made.anonymous_id, false)
-        or exists (
-            select from customer_devices as devices
-            where devices.user_id = made.customer_id and devices.anonymous_id = clicks.anonymous_id
-            and devices.landed_at < date_trunc('hour', made.landed_at, 'UTC') + interval '1 hour'
-        )
-    )
-from touched as made
-inner join truth._clicks as clicks
-    on clicks.person = made.person
-    and clicks.clicked_at between made.at - interval '{LOOKBACK_DAYS} days' and made.at
-order by made.conversion_type, made.conversion_id, clicks.parameter, clicks.clicked_at desc, clicks.click_value;
 """
 
 
@@ -82,6 +43,7 @@ def index(cursor: Any) -> None:
         for name, on in indexes.items():
             cursor.execute(f"create index capi_{table}_by_{name} on raw.{table} {on}")
     cursor.execute("create index on truth._clicks (person); create index on truth._clicks (landed_at)")
+    cursor.execute("create index on truth._clicks (anonymous_id)")
     cursor.execute("create index on truth.people (person, id_type, id_value)")
 
 
@@ -106,7 +68,8 @@ def copy_landed(cursor: Any, landed: Iterable[Landed]) -> dict[str, int]:
         cells = (*row.cells, stamp(row.at)) if row.table in RAW else row.cells
         tables.setdefault(row.table, []).append(cells)
     copy(cursor, "found", TRUTH["people"], set(tables.pop("people", ())))
-    copy(cursor, "truth._conversions", TRUTH["_conversions"], tables.pop("_conversions", ()))
+    for table in ("_conversions", "_links"):
+        copy(cursor, f"truth.{table}", TRUTH[table], tables.pop(table, ()))
     for table, rows in tables.items():
         copy(cursor, f"raw.{table}", (*RAW[table], "_loaded_at"), rows)
     return {table: len(rows) for table, rows in tables.items()}
@@ -120,11 +83,6 @@ def add_people(cursor: Any) -> None:
         "select from truth.people as known where (known.person, known.id_type, known.id_value)"
         " = (found.person, found.id_type, found.id_value)) order by 1, 2, 3"
     )
-
-
-def attribute(cursor: Any, after: float, end: float) -> None:
-    """Attribute the orders and leads that landed in these seconds, and anew those that a click that landed in them precedes."""
-    cursor.execute(_ATTRIBUTION, {"after": stamp(after), "end": stamp(end)})
 
 
 def store_later(cursor: Any, rows: Iterable[Landed]) -> None:

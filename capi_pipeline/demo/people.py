@@ -9,11 +9,15 @@ from random import Random
 
 import phonenumbers
 
+from capi_pipeline.demo.circles import NEIGHBOURS, circle
+from capi_pipeline.demo.devices import Device, browser, device_id
+
 # Shares of people.
 CUSTOMER = 0.62
-SECOND_DEVICE = 0.20
-SHARED_DEVICE = 0.02  # two people of a household on one device
+SECOND_ACCOUNT = 0.04  # of customers: on the same e-mail address, or on the same phone number with another address
+SECOND_DEVICE = 0.45  # a laptop and a phone
 APP_USER = 0.25
+STAFF = 0.01  # use the test account, too
 OPTED_OUT_CALIFORNIAN = 0.3
 EEA_ASKED = 0.92
 OTHERS_ASKED = 0.35
@@ -25,6 +29,8 @@ EMAIL_BLANKS = 0.05  # pasted with what was around it
 EMAIL_INVALID = 0.015  # people who refuse, and typing errors
 EMAIL_HASHED = 0.01  # a partner's file holds the SHA-256 already
 EMAIL_MISSING = 0.03  # null or empty
+EMAIL_TYPO = 0.012  # a letter too many: the mailbox of nobody
+ROLE_TYPED = 0.5  # of those who have a company's mailbox
 GMAIL_RESPELLED = 0.3  # without the dots, or +news: the same mailbox
 PHONE_INVALID = 0.02  # people who refuse
 PHONE_MISSING = 0.15  # an optional field: null or empty
@@ -161,9 +167,16 @@ class Person:
     last: str
     email: str
     phone: str
+    former_phone: str | None
     customer_id: str | None
-    devices: tuple[str, ...]
+    second_account: str | None
+    second_email: str | None
+    staff: bool
+    devices: tuple[Device, ...]
+    tablet: Device | None
     app: str | None
+    home: str | None
+    mailbox: str | None
     gender: str
     birth_date: str
     asked: bool
@@ -171,18 +184,18 @@ class Person:
     opted_out: bool
 
 
-def device_id(seed: int, owner: int, which: int) -> str:
-    """The first-party id of one device of a person."""
-    return hashlib.md5(f"{seed}:{owner}:{which}".encode(), usedforsecurity=False).hexdigest()
-
-
 @lru_cache(maxsize=100_000)
 def person(seed: int, number: int) -> Person:
     """The same person whenever the number comes up again."""
     rng = Random(f"{seed}:person:{number}")
     chance = rng.random
-    country = rng.choice(_DRAW)
-    region, words, city, postal = rng.choice(COUNTRIES[country][1])
+    around, place = circle(seed, number), number % NEIGHBOURS
+    at_home = place < around.household
+    where = Random(around.home) if at_home else rng
+    country = where.choice(_DRAW)
+    region, words, city, postal = where.choice(COUNTRIES[country][1])
+    street = f"{where.randrange(1, 400)} {where.choice(_STREETS)}"
+    postal = "".join(str(where.randrange(10)) if c == "#" else c for c in postal)
     if country in _SCRIPTS and chance() < 0.6:
         firsts, lasts = _SCRIPTS[country]
         first, last = rng.choice(firsts), rng.choice(lasts)
@@ -193,10 +206,13 @@ def person(seed: int, number: int) -> Person:
         email = f"capi.demo.shopper{number}@{'googlemail.com' if chance() < 0.1 else 'gmail.com'}"
     else:
         email = f"shopper-{rng.choice(_SYLLABLES)}{number}@example.{rng.choice(('com', 'com', 'org', 'net'))}"
-    owner = number - 1 if number and chance() < SHARED_DEVICE else number
-    devices: tuple[str, ...] = (device_id(seed, owner, 1),)
+    first_kind, second_kind = ("laptop", "phone") if chance() < 0.5 else ("phone", "laptop")
+    devices: tuple[Device, ...] = (browser(device_id(seed, number, 1), first_kind),)
     if chance() < SECOND_DEVICE:
-        devices += (device_id(seed, number, 2),)
+        devices += (browser(device_id(seed, number, 2), second_kind),)
+    customer = f"C{number + 100_000}" if chance() < CUSTOMER else None
+    second = f"D{number + 100_000}" if customer and chance() < SECOND_ACCOUNT else None
+    other_address = f"old-{email}" if second and chance() < 0.5 else None
     kind = chance()
     return Person(
         number=number,
@@ -204,15 +220,24 @@ def person(seed: int, number: int) -> Person:
         region=region,
         region_words=words,
         city=city,
-        postal="".join(str(rng.randrange(10)) if c == "#" else c for c in postal),
-        street=f"{rng.randrange(1, 400)} {rng.choice(_STREETS)}",
+        postal=postal,
+        street=street,
         first=first,
         last=last,
         email=email,
         phone=_mobile(rng, country),
-        customer_id=f"C{number + 100_000}" if chance() < CUSTOMER else None,
+        former_phone=(
+            _international(person(seed, number + 1)) if around.phone_passed_on and place == NEIGHBOURS - 2 else None
+        ),
+        customer_id=customer,
+        second_account=second,
+        second_email=other_address,
+        staff=chance() < STAFF,
         devices=devices,
+        tablet=around.tablet if at_home else None,
         app=device_id(seed, number, 3) if chance() < APP_USER else None,
+        home=around.home if at_home else None,
+        mailbox=around.mailbox if place else None,
         gender=rng.choice(("female", "male", "f", "M", "Woman", "", "divers")),
         birth_date=f"{rng.randrange(1940, 2006)}-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}",
         asked=chance() < (EEA_ASKED if country in EEA else OTHERS_ASKED),
@@ -236,12 +261,17 @@ def _mobile(rng: Random, country: str) -> str:
             return str(national)
 
 
-def typed_email(rng: Random, who: Person) -> str | None:
-    """The address as it arrives in a form this time."""
+def contact_email(rng: Random, who: Person) -> str | None:
+    """The address for an order or a question; those who act for a company often give its mailbox."""
+    return who.mailbox if who.mailbox and rng.random() < ROLE_TYPED else typed_email(rng, who)
+
+
+def typed_email(rng: Random, who: Person, address: str | None = None) -> str | None:
+    """An address of the person (their own, if none is given) as it arrives in a form this time."""
     chance = rng.random
     if chance() < EMAIL_MISSING:
         return "" if chance() < 0.5 else None
-    email = who.email
+    email = address or who.email
     if email.startswith("capi.demo.") and chance() < GMAIL_RESPELLED:
         local, _, domain = email.partition("@")
         email = f"{local.replace('.', '')}@{domain}" if chance() < 0.5 else f"{local}+news@{domain}"
@@ -257,7 +287,8 @@ def typed_email(rng: Random, who: Person) -> str | None:
     luck -= EMAIL_INVALID
     if luck < EMAIL_HASHED:
         return hashlib.sha256(who.email.encode()).hexdigest()
-    return email
+    luck -= EMAIL_HASHED
+    return email.replace("shopper", f"shopper{rng.choice('psdr')}") if luck < EMAIL_TYPO else email
 
 
 def typed_phone(rng: Random, who: Person) -> str | None:
@@ -270,13 +301,17 @@ def typed_phone(rng: Random, who: Person) -> str | None:
     if luck < PHONE_INVALID:
         return rng.choice(INVALID_PHONES)
     if chance() < PHONE_INTERNATIONAL:
-        example = _EXAMPLES[who.country]
-        assert example is not None
-        return f"{'+' if chance() < 0.7 else '00'}{example.country_code} {who.phone}"
+        return _international(who, "+" if chance() < 0.7 else "00")
     digits = iter(who.phone)
     pattern = rng.choice(PHONES[who.country])
     text = "".join(next(digits, "") if c == "#" else c for c in pattern)
     return f"{text} {rng.choice(('ext.', 'x'))} {rng.randrange(10, 1000)}" if chance() < PHONE_EXTENSION else text
+
+
+def _international(who: Person, prefix: str = "+") -> str:
+    example = _EXAMPLES[who.country]
+    assert example is not None
+    return f"{prefix}{example.country_code} {who.phone}"
 
 
 def typed_name(rng: Random, who: Person) -> tuple[str | None, str | None]:

@@ -40,20 +40,21 @@ RAW: dict[str, tuple[str, ...]] = {
         "erasures": "request_id customer_id email phone requested_at",
     }.items()
 }
-# `_clicks` and `_conversions` are what `attribution` is made of: every click and every order or lead of each person.
+# What `attribution` is made of: every click and every order or lead of each person, and which ids stand in one row.
 TRUTH: dict[str, tuple[str, ...]] = {
     table: tuple(columns.split())
     for table, columns in {
         "people": "person id_type id_value",
         "attribution": "conversion_type conversion_id parameter click_value clicked_at knowable",
-        "_clicks": "person anonymous_id parameter click_value clicked_at landed_at recorded",
+        "_clicks": "person anonymous_id session_id parameter click_value clicked_at landed_at recorded",
         "_conversions": "person conversion_type conversion_id anonymous_id customer_id click_ids at landed_at",
+        "_links": "left_id right_id landed_at",
     }.items()
 }
 
 
 class Landed(NamedTuple):
-    """A row of a raw table, or of `people` and `_conversions` of the truth, the second in which it lands, and whether a
+    """A row of a raw table, or of `people`, `_conversions` and `_links` of the truth, the second in which it lands, and whether a
     conversion lands with it."""
 
     at: float

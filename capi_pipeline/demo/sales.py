@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from capi_pipeline.demo import goods
+from capi_pipeline.demo.circles import TILL_EMAILS, TILL_PHONE
 from capi_pipeline.demo.goods import Basket
-from capi_pipeline.demo.people import Person, typed_address, typed_country, typed_email, typed_name, typed_phone
+from capi_pipeline.demo.people import Person, contact_email, typed_address, typed_country, typed_name, typed_phone
 from capi_pipeline.demo.rows import HOUR, Landed, document, stamp
-from capi_pipeline.demo.visits import SITE, Hour, Visit
+from capi_pipeline.demo.visits import EMPTY_NOT_NULL, SITE, Hour, Visit
 
-PIXEL_BLOCKED = 0.15  # of web orders: ad blockers; the event id is then derived from the order
+PIXEL_LOST = 0.1  # of web orders and leads, besides those of browsers that block the tag: the page was closed too soon
 THANK_YOU_REOPENED = 0.01  # a second purchase event of one order, with another event id
 GUEST_ANYWAY = 0.08  # customers who order without logging in
 ORDER_WITHOUT_DEVICE = 0.08  # the back end did not get the cookie
+CARD_SHOWN = 0.3  # of customers in the store; the others are known by e-mail address or phone number, if at all
+TILL_TYPED = 0.1  # of store orders, for each: the clerk types the store's own address, or number
 PLACED_FIRST = 0.25  # paid an hour or more later
 CANCELLED = 0.03  # was never a conversion
 REFUNDED = 0.19  # of orders paid at once: whole, one line, or twice
@@ -28,7 +31,7 @@ def known(visit: Visit, properties: dict[str, object], share: float) -> dict[str
     rng, who = visit.rng, visit.who
     if rng.random() >= share:
         return properties
-    email = typed_email(rng, who)
+    email = contact_email(rng, who)
     phone = typed_phone(rng, who) if rng.random() < 0.3 else None
     return {**properties, "email": email, **({"phone": phone} if phone is not None else {})}
 
@@ -43,12 +46,17 @@ def order(hour: Hour, who: Person, bag: Basket, channel: str, visit: Visit | Non
     else:
         at, late = hour.start + 2900 * chance(), 0.0
     landed = at + 90 + 500 * chance()
-    customer_id = who.customer_id
+    customer_id = visit.user_id if visit and visit.user_id else who.customer_id
     if (visit and not visit.user_id and chance() < 0.6) or chance() < GUEST_ANYWAY:
         customer_id = None
-    email, phone = typed_email(rng, who), typed_phone(rng, who)
-    if channel == "store" and chance() < 0.6:
-        email = None  # nobody asks for it at the till
+    email, phone = contact_email(rng, who), typed_phone(rng, who)
+    if channel == "store":
+        if chance() >= CARD_SHOWN:
+            customer_id = None
+        if chance() < 0.6:
+            email = rng.choice(TILL_EMAILS) if chance() < TILL_TYPED / 0.6 else None  # nobody asks for it at the till
+        if chance() < TILL_TYPED:
+            phone = TILL_PHONE
     first, last = typed_name(rng, who)
     street, city, region, postal, country = typed_address(rng, who)
     shipping = 0 if channel == "store" or bag.worth > 10**bag.decimals * 60 else bag.worth // 12
@@ -59,13 +67,15 @@ def order(hour: Hour, who: Person, bag: Basket, channel: str, visit: Visit | Non
         status = "cancelled"
     elif luck < CANCELLED + PLACED_FIRST:
         status = "placed"
-    device = visit.device if visit and chance() >= ORDER_WITHOUT_DEVICE else None
+    cookie = visit.anonymous_id if visit and not visit.device.blocked else None
+    device = cookie if chance() >= ORDER_WITHOUT_DEVICE else None
     web = visit if visit and not visit.app else None
+    nobody = "" if customer_id is None and chance() < EMPTY_NOT_NULL else customer_id
 
     def cells(status: str) -> tuple[str | None, ...]:
         return (
             order_id,
-            customer_id,
+            nobody,
             device,
             channel,
             status,
@@ -92,7 +102,7 @@ def order(hour: Hour, who: Person, bag: Basket, channel: str, visit: Visit | Non
 
     coupon = rng.choice(("WELCOME10", "spring ", "")) if chance() < COUPON else None
     currency = bag.currency.lower() if chance() < CURRENCY_LOWER else bag.currency
-    pixel = bool(visit) and (channel == "app" or chance() >= PIXEL_BLOCKED)
+    pixel = visit is not None and not visit.device.blocked and (channel == "app" or chance() >= PIXEL_LOST)
     if visit and pixel:
         worth: dict[str, object] = {"order_id": order_id, "value": bag.number(total), "currency": bag.currency}
         page = "/checkout/thank-you"
@@ -120,10 +130,11 @@ def order(hour: Hour, who: Person, bag: Basket, channel: str, visit: Visit | Non
                 bag.text(line.price),
             ),
         )
-    hour.knows(who, landed, order_id=order_id, customer_id=customer_id, email=email, phone=phone)
+    tied = device if visit and not visit.device.shared else None  # an id that several people use connects nothing
+    hour.knows(who, landed, order_id=order_id, customer_id=customer_id, email=email, phone=phone, anonymous_id=tied)
     if status == "cancelled":
         return
-    seen = device or (visit.device if visit and pixel else None)
+    seen = device or (cookie if pixel else None)
     made = (str(who.number), "order", order_id, seen, customer_id, None, stamp(at - late), stamp(landed))
     hour.rows.append(Landed(landed, "_conversions", made))
     if status == "placed":
@@ -166,16 +177,16 @@ def lead(hour: Hour, who: Person, visit: Visit) -> None:
     ids: dict[str, object] = {}
     if visit.ids and (imported or chance() < LEAD_WITH_CLICKS):
         for name, value in visit.ids.items():
-            ids[name] = {"value": value, "clicked_at": stamp(visit.born)} if imported else value
-    email, phone = typed_email(rng, who), typed_phone(rng, who)
+            ids[name] = {"value": value, "clicked_at": stamp(visit.entered)} if imported else value
+    email, phone = contact_email(rng, who), typed_phone(rng, who)
     first, last = typed_name(rng, who)
     company = f"{who.last} Fictional {rng.choice(('Ltd', 'GmbH', 'SARL', '& Söhne', 'LLC'))}" if chance() < 0.6 else ""
     currency, decimals, rate = goods.MONEY[who.country]
     worth = f"{rng.randrange(50, 5000) * rate:.{decimals}f}" if chance() < 0.6 else None
-    device = None if imported else visit.device
+    device = None if imported or visit.device.blocked else visit.anonymous_id
     source = "partner import" if imported else rng.choice(("web form", "newsletter", "Webinar ", None))
     country, late = typed_country(rng, who), visit.late
-    if not imported and chance() >= PIXEL_BLOCKED:
+    if not imported and chance() >= PIXEL_LOST:
         visit.event("generate_lead", "/quote", known(visit, {"lead_id": lead_id}, 0.4), delay=80 * chance())
     stages = ["new"]
     if chance() < LEAD_QUALIFIED:
@@ -209,7 +220,8 @@ def lead(hour: Hour, who: Person, visit: Visit) -> None:
         )
         due += HOUR * (0.6 + min(60.0, rng.expovariate(1 / 6)))
         changed = due - 120
-    hour.knows(who, landed, lead_id=lead_id, customer_id=visit.user_id, email=email, phone=phone)
+    tied = None if visit.device.shared else device
+    hour.knows(who, landed, lead_id=lead_id, customer_id=visit.user_id, email=email, phone=phone, anonymous_id=tied)
     plain = document(visit.ids) if ids else None
     made = (str(who.number), "lead", lead_id, device, visit.user_id, plain, stamp(at - late), stamp(landed))
     hour.rows.append(Landed(landed, "_conversions", made))

@@ -13,13 +13,14 @@ from typing import Any
 
 from sqlalchemy import create_engine
 
-from capi_pipeline.demo import journeys, load
+from capi_pipeline.demo import attribution, journeys, load
 from capi_pipeline.demo.people import person
 from capi_pipeline.demo.rows import HOUR, RAW, TRUTH, Cell, Landed
 from capi_pipeline.demo.visits import Hour
 
-HISTORY_PACE = 0.06  # of the window's rate: enough for earlier clicks and orders, little enough to be quick
-PEOPLE_PER_RATE = 7  # people at the start, per conversion and hour
+HISTORY_DAYS = 30  # before the window: visits with clicks on ads, and orders
+HISTORY_PACE = 0.028  # of the window's rate: enough for earlier clicks and orders, little enough to be quick
+PEOPLE_PER_RATE = 25  # people at the start, per conversion and hour
 NEW_PEOPLE = 0.012  # per conversion
 CHUNK = 80_000  # rows per COPY
 # How busy each hour of the day (UTC) is, in percent of the average: buyers sleep in Europe, then in America.
@@ -65,7 +66,7 @@ def fill(
     hours: int = 24,
     until: datetime | None = None,
     seed: int = 1,
-    history_days: int = 14,
+    history_days: int = HISTORY_DAYS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Shop:
     """Make the schemas `raw` and `truth` anew; about `conversions` conversions land in the `hours` hours before `until`."""
@@ -79,7 +80,7 @@ def fill(
         _trade(cursor, world, end, [], progress)
         load.index(cursor)
         load.analyze(cursor)
-        load.attribute(cursor, first, end)
+        attribution.attribute(cursor, first, end)
         _store(cursor, world)
     return world.shop()
 
@@ -93,7 +94,7 @@ def extend(url: str, until: datetime) -> Shop:
         if end > world.end:
             begun = world.end
             _trade(cursor, world, end, load.take_later(cursor))
-            load.attribute(cursor, begun, end)
+            attribution.attribute(cursor, begun, end)
             _store(cursor, world)
     return world.shop()
 
@@ -125,7 +126,8 @@ def _trade(
         for number in range(known, grown):
             journeys.arrive(hour, person(world.seed, number), regular=number < world.people)
         pace = world.rate * _busy(at) / 100 * (1.0 if at >= world.start else HISTORY_PACE) * hour.rng.uniform(0.9, 1.1)
-        journeys.trade(hour, grown, int(pace + hour.rng.random()) - due.pop(at // HOUR, 0))
+        looks = int(pace * journeys.LOOKS_BEFORE + hour.rng.random()) if at < world.start else 0
+        journeys.trade(hour, grown, int(pace + hour.rng.random()) - due.pop(at // HOUR, 0), looks)
         for row in hour.rows:
             (ready if row.at < end else later).append(row)
             if row.conversion and row.at >= at + HOUR:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from capi_pipeline.demo import clicks, goods
+from capi_pipeline.demo.circles import NO_ID, TEST_ACCOUNT
+from capi_pipeline.demo.devices import Device
+from capi_pipeline.demo.links import node
 from capi_pipeline.demo.people import Person, is_person_email, is_person_phone
 from capi_pipeline.demo.rows import HOUR, Cell, Landed, document, stamp
 
 # Shares of visits.
 AD_CLICK = 0.6  # the shop lives on paid traffic
 CLICK_ID_LOST = 0.06  # a redirect dropped the parameters
-LOGGED_IN = 0.55  # of customers
+LOGGED_IN = 0.45  # of customers
+SECOND_LOGIN = 0.4  # of logins of those who have a second account
+TEST_LOGIN = 0.5  # of visits of staff
 OTHER_DEVICE = 0.4  # of people who have a second one
+ON_TABLET = 0.3  # of people whose household has one
+WITHOUT_ID = 0.004  # null, empty or "undefined" instead of the device's id: a broken tag
 PRIVATE_WINDOW = 0.04  # a device id that is seen once
 RELOADED = 0.04  # the landing page is opened again with its click id, which is no new click
 LONG_ADDRESS = 0.002  # a page address of 3,000 characters: trackers append what they like
@@ -59,15 +67,32 @@ class Hour:
         if self.rng.random() < DUPLICATE:
             self.land(at + HOUR, table, cells)
 
-    def knows(self, who: Person, at: float, **ids: str | None) -> None:
-        """Note which of a person's ids the row that lands at this second holds."""
-        number = str(who.number)
+    def owns(self, who: Person, at: float, **ids: str | None) -> dict[str, str]:
+        """Note the ids of a person that a row of this second holds; returns those that are ids at all."""
+        known = {}
         for kind, value in ids.items():
-            if not value or (kind == "email" and not is_person_email(value)):
+            if not value or value == NO_ID or (kind == "email" and not is_person_email(value)):
                 continue
             if kind == "phone" and not is_person_phone(value):
                 continue
-            self.rows.append(Landed(at, "people", (number, kind, value)))
+            known[kind] = value
+            self.rows.append(Landed(at, "people", (str(who.number), kind, value)))
+        return known
+
+    def knows(self, who: Person, at: float, visit: Visit | None = None, **ids: str | None) -> None:
+        """Note the ids of a person that the row of this second connects, with the session of the visit, if it holds one."""
+        nodes = [visit.node] if visit else []
+        for kind, value in self.owns(who, at, **ids).items():
+            found = node(who, kind, value)
+            if found and not (visit and visit.device.shared and kind == "anonymous_id"):
+                nodes.append(found)
+        self.connects(at, *nodes)
+
+    def connects(self, at: float, *nodes: str) -> None:
+        """Note that the row that lands at this second holds all of these ids (as in `links`)."""
+        when = stamp(at)
+        for other in nodes[1:]:
+            self.rows.append(Landed(at, "_links", (nodes[0], other, when)))
 
 
 class Visit:
@@ -84,23 +109,43 @@ class Visit:
         elif luck < VERY_LATE + LATE:
             self.late = rng.uniform(HOUR, 5 * 24 * HOUR)
         self.clock = hour.start + 3480 * chance()
-        self.born = self.clock - self.late
-        self.device = who.devices[0]
-        if len(who.devices) > 1 and chance() < OTHER_DEVICE:
-            self.device = who.devices[1]
-        if chance() < PRIVATE_WINDOW:
-            self.device = f"{rng.getrandbits(128):032x}"
+        self.device = self._device()
         self.app: str | None = None
         if app and who.app:
-            self.device, self.app = who.app, self._app()
-        self.user_id = who.customer_id if app or chance() < LOGGED_IN else None
-        self.session = f"s{int(self.clock)}.{self.device[:6]}"
-        self.ip, self.agent = clicks.address(self.device), clicks.agent(self.device)
+            self.device, self.app = Device(who.app, "", False, False, 0.0), self._app()
+        self.behind = self.late + self.device.behind  # seconds by which the events' own times lie before the clock
+        self.entered = self.clock - self.behind
+        self.anonymous_id: str | None = self.device.cookie(self.clock - self.late)
+        if chance() < WITHOUT_ID and not self.app:
+            self.anonymous_id = rng.choice((None, "", NO_ID))
+        self.user_id = self._login(app)
+        self.session = f"s{int(self.clock)}.{self.device.key[:6]}"
+        self.node = f"s:{self.session}"
+        self.ip, self.agent = clicks.address(who.home or self.device.key), self.device.agent
         self.ids: dict[str, str] = {}
         self.jar: str | None = None
         self.referrer: str | None = rng.choice(REFERRERS)
         self.pixels = document(rng.choice(PIXELS)) if who.choice != "denied" else "[]"
         self.seen = False
+
+    def _device(self) -> Device:
+        who, chance = self.who, self.rng.random
+        device = who.devices[0]
+        if len(who.devices) > 1 and chance() < OTHER_DEVICE:
+            device = who.devices[1]
+        if who.tablet and chance() < ON_TABLET:
+            device = who.tablet
+        if chance() < PRIVATE_WINDOW:
+            device = replace(device, key=f"{self.rng.getrandbits(128):032x}", expires=False, shared=False)
+        return device
+
+    def _login(self, app: bool) -> str | None:
+        who, chance = self.who, self.rng.random
+        if who.staff and chance() < TEST_LOGIN:
+            return TEST_ACCOUNT
+        if not app and chance() >= LOGGED_IN:
+            return None
+        return who.second_account if who.second_account and chance() < SECOND_LOGIN else who.customer_id
 
     def enter(self) -> None:
         """The landing page, often after a click on an ad."""
@@ -109,7 +154,7 @@ class Visit:
         url = page
         if chance() < AD_CLICK:
             source, ids = clicks.ad_click(rng, int(self.clock))
-            recorded = chance() >= CLICK_ID_LOST
+            recorded = chance() >= CLICK_ID_LOST and not self.device.blocked
             url = f"{page}?utm_source={source}&utm_medium=cpc"
             if recorded:
                 self.ids = ids
@@ -118,10 +163,11 @@ class Visit:
                 self.hour.clicks.append(
                     (
                         str(self.who.number),
-                        self.device,
+                        self.anonymous_id,
+                        self.session,
                         name,
                         value,
-                        stamp(self.clock - self.late),
+                        stamp(self.clock - self.behind),
                         stamp(self.clock + 60),
                         "t" if recorded else "f",
                     )
@@ -130,7 +176,8 @@ class Visit:
         if chance() < LONG_ADDRESS:
             url += f"{'&' if '?' in url else '?'}session_note={clicks.token(rng, 3000)}"
         # milliseconds before the click would be a cookie from the future
-        jar = clicks.cookies(self.device, self.ids, self.clock - self.late, self.who.choice != "denied")
+        held = self.device.cookie(self.clock - self.late)
+        jar = clicks.cookies(held, self.ids, self.clock - self.behind, self.who.choice != "denied")
         self.jar = document(jar) if jar else ("{}" if chance() < 0.5 else None)
         self.event("page_view", url, None, delay=60.0)
         if chance() < RELOADED:
@@ -144,23 +191,23 @@ class Visit:
         properties: dict[str, object] | None,
         *,
         conversion: bool = False,
-        event_id: str | None = None,
         delay: float | None = None,
-    ) -> str:
-        """One event of this visit, seconds after the one before; returns its id."""
+    ) -> None:
+        """One event of this visit, seconds after the one before. A browser that blocks the tag sends none."""
         rng, chance = self.rng, self.rng.random
         self.clock += 2 + 40 * chance() if name != "page_view" else 0
         landed = self.clock + (20 + 180 * chance() if delay is None else delay)
-        occurred = self.clock - self.late
+        occurred = self.clock - self.behind
         if name != "page_view" and chance() < FUTURE_CLOCK:
             occurred = landed + 48 * HOUR * chance()
+        event_id = f"{rng.getrandbits(64):016x}-{rng.getrandbits(32):08x}"
+        if self.device.blocked:
+            return
         if not self.seen:
-            self.hour.knows(self.who, landed, anonymous_id=self.device, customer_id=self.user_id)
+            self.hour.knows(self.who, landed, self, anonymous_id=self.anonymous_id, customer_id=self.user_id)
             self.seen = True
-        if properties and "email" in properties:
-            email, phone = properties["email"], properties.get("phone")
-            self.hour.knows(self.who, landed, email=str(email) if email else None, phone=str(phone) if phone else None)
-        event_id = event_id or f"{rng.getrandbits(64):016x}-{rng.getrandbits(32):08x}"
+        if properties:
+            self._told(landed, properties)
         url = None if self.app else path if path is None or path.startswith("http") else SITE + path
         blank = "" if chance() < EMPTY_NOT_NULL else None
         self.hour.land_twice(
@@ -169,7 +216,7 @@ class Visit:
             (
                 event_id,
                 name,
-                self.device,
+                self.anonymous_id,
                 self.user_id or blank,
                 self.session,
                 url,
@@ -184,7 +231,17 @@ class Visit:
             ),
             conversion,
         )
-        return event_id
+
+    def _told(self, landed: float, properties: dict[str, object]) -> None:
+        """Note the ids that came with an event."""
+        email, phone = properties.get("email"), properties.get("phone")
+        if email or phone:
+            self.hour.knows(
+                self.who, landed, self, email=str(email) if email else None, phone=str(phone) if phone else None
+            )
+        for key in ("order_id", "lead_id"):
+            if key in properties:
+                self.hour.connects(landed, self.node, f"{key[0]}:{properties[key]}")
 
     def _app(self) -> str:
         who, rng = self.who, self.rng

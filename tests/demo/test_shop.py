@@ -64,7 +64,7 @@ def one(db: Connection, query: str, **values: Any) -> Any:
 
 def test_same_seed_same_rows(warehouse_url: str) -> None:
     def fill(seed: int) -> dict[str, list[str]]:
-        shop.fill(warehouse_url, conversions=100, hours=5, until=UNTIL, seed=seed, history_days=1)
+        shop.fill(warehouse_url, conversions=200, hours=5, until=UNTIL, seed=seed, history_days=1)
         return contents(warehouse_url)
 
     first = fill(3)
@@ -120,12 +120,12 @@ def test_conversions_land_in_the_window(db: Connection) -> None:
     assert 0.015 < share["refund"] < 0.045
     assert 0.055 < share["new"] + share["qualified"] + share["converted"] < 0.105
     history = one(db, f"select count(*) from ({LANDED}) as told where landed < :start", start=start)
-    assert 0.9 < history / (CONVERSIONS * 14 * shop.HISTORY_PACE) < 1.1
+    assert 0.9 < history / (CONVERSIONS * shop.HISTORY_DAYS * shop.HISTORY_PACE) < 1.1
     assert one(
         db,
         "select max(_loaded_at) < :end and min(_loaded_at) >= :start from raw.web_events",
         end=UNTIL,
-        start=start - timedelta(days=14),
+        start=start - timedelta(days=shop.HISTORY_DAYS),
     )
 
 
@@ -222,7 +222,7 @@ def test_mess(db: Connection, query: str) -> None:
         ("copies > 1", "web_events", visits.DUPLICATE),
         ("landed - at > interval '30 minutes'", "web_events", visits.LATE + visits.VERY_LATE),
         ("at > landed", "web_events", 0.75 * visits.FUTURE_CLOCK),
-        ("user_id = ''", "web_events", 0.6 * visits.EMPTY_NOT_NULL),
+        ("user_id = ''", "web_events", 0.7 * visits.EMPTY_NOT_NULL),
         ("ad_storage = 'GRANTED' or ad_storage = 'DENIED'", "consents", journeys.CHOICE_SHOUTED),
     ],
 )
@@ -354,4 +354,4 @@ def test_truth_fits_the_rows(db: Connection) -> None:
         " and occurred_at = clicked_at)",
     )
     knowable = dict(db.execute(text("select knowable, count(*) from truth.attribution group by 1")).all())
-    assert 0.7 < knowable[True] / (knowable[True] + knowable[False]) < 0.97
+    assert 0.55 < knowable[True] / (knowable[True] + knowable[False]) < 0.9
