@@ -67,10 +67,14 @@ class YandexMetrica(Platform):
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(Authorization=f"OAuth {token}")
 
+    def group(self, c: Conversion) -> str:
+        """A file per goal: Metrica names no row, so what it says of a missing goal is then true of all of them."""
+        return self.configured("goals", f"custom:{c.name}" if c.event_name == "custom" else c.event_name)
+
     def encode(self, c: Conversion) -> Payload:
         if c.event_name == "refund":
             raise Withhold(Reason.UNSUPPORTED_EVENT, "an uploaded conversion cannot be taken back")
-        goal = self.configured("goals", f"custom:{c.name}" if c.event_name == "custom" else c.event_name)
+        goal = self.group(c)
         visitor = c.browser_ids.get("_ym_uid") or ""
         row = self.matched(c) if self.config.send_user_id else {}
         row |= {
