@@ -113,6 +113,13 @@ def _email_gmail(value: str, _: str | None) -> str | None:
     return f"{local}@gmail.com" if local else None
 
 
+def _email_quora(value: str, _: str | None) -> str | None:
+    email = _email_untagged(value, _)
+    if email is None or not email.endswith("@gmail.com"):
+        return email
+    return _valid(email.removesuffix("@gmail.com").replace(".", "") + "@gmail.com")
+
+
 def _email_microsoft(value: str, _: str | None) -> str | None:
     plain = "".join(c for c in unicodedata.normalize("NFKD", value.lower()) if not unicodedata.combining(c))
     email = _valid(_without_space(plain))
@@ -172,6 +179,10 @@ class email:
     microsoft = Recipe(
         "email_microsoft", "emails", _email_microsoft,
         "lower case, drop accents and white space; before the @ of any domain: cut from `+`, drop dots",
+    )  # fmt: skip
+    quora = Recipe(
+        "email_quora", "emails", _email_quora,
+        "trim, lower case; before the @ of any domain: cut from `+`; gmail.com (not googlemail.com): drop dots there",
     )  # fmt: skip
     reddit = Recipe(
         "email_reddit", "emails", _email_reddit,

@@ -63,6 +63,15 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
         "j ane@gmail.com": None,
         "...@gmail.com": None,
     },
+    i.email.quora: {
+        **EMAIL_SHAPES,
+        "  Jürgen.Müller+News@GoogleMail.com ": "jürgen.müller@googlemail.com",  # dots stay
+        "j.a.n.e+x+y@gmail.com": "jane@gmail.com",
+        "jane.doe+news@example.com": "jane.doe@example.com",  # on every domain
+        "jane@mail.gmail.com": "jane@mail.gmail.com",
+        "+news@gmail.com": None,
+        "..+x@gmail.com": None,
+    },
     i.email.microsoft: {
         **EMAIL_SHAPES,
         "Jürgen.Müller+News@GoogleMail.com": "jurgenmuller@googlemail.com",
