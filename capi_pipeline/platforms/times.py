@@ -21,8 +21,10 @@ def days(count: float) -> timedelta:
 
 
 def span(time: timedelta) -> str:
-    """`48 h`, `28 days`."""
+    """`1 min`, `48 h`, `28 days`."""
     count = time.total_seconds() / 3600
+    if count < 1:
+        return f"{count * 60:g} min"
     return f"{count:g} h" if count < 72 else f"{count / 24:g} days"
 
 

@@ -17,7 +17,7 @@ from capi_pipeline.platforms.answers import by_status, by_table, dicts, is_page,
 from capi_pipeline.platforms.base import Limits, compact
 from capi_pipeline.platforms.batching import batches
 from capi_pipeline.platforms.outcomes import Kind, Withhold
-from capi_pipeline.platforms.times import age_of, days, iso, minutes, seconds
+from capi_pipeline.platforms.times import age_of, days, iso, minutes, seconds, span
 from capi_pipeline.platforms.wire import Response
 
 NOON = "Thu, 01 Oct 2026 12:00:00 GMT"
@@ -58,6 +58,14 @@ def test_any_64_bit_time_has_an_age() -> None:
     now = datetime(2026, 10, 1, tzinfo=UTC)
     assert age_of(0, now) == now - datetime(1970, 1, 1, tzinfo=UTC)
     assert age_of(2**63 - 1, now) < timedelta(0) < age_of(-(2**63), now)
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [(minutes(1), "1 min"), (minutes(60), "1 h"), (days(2), "48 h"), (days(3), "3 days"), (days(28), "28 days")],
+)
+def test_a_span_of_time_is_written_in_its_own_unit(time: timedelta, text: str) -> None:
+    assert span(time) == text
 
 
 @pytest.mark.parametrize(
