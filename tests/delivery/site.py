@@ -30,7 +30,9 @@ COOKIES = {"fbp": "fb.1.1758000000000.1098115397", "ttp": "01ABCDEF_.tt.1"}
 
 def purchase(number: int) -> dict[str, Any]:
     """A purchase that every platform takes."""
-    clicked = {name: {"value": f"{name}-{number}", "clicked_at": HOUR.isoformat()} for name in CLICKS}
+    before = (HOUR - timedelta(hours=1)).isoformat()
+    clicked = {name: {"value": f"{name}-{number}", "clicked_at": before} for name in CLICKS}
+    clicked["ranSiteID"]["value"] = f"ranSiteID-{number}".ljust(34, "x")
     return {
         "event_id": f"order-{number:05d}", "event_name": "purchase", "event_time": HOUR + timedelta(seconds=number % 3600),
         "recorded_at": HOUR + timedelta(minutes=20), "action_source": "website", "source_url": "https://shop.example/thanks",
