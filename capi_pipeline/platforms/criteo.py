@@ -185,7 +185,7 @@ def products(c: Conversion, name: str) -> Any:
         {
             "id": item["id"],
             "price": need(item["price"], f"{name} needs the price of each product"),
-            "quantity": item["quantity"] or 1,
+            "quantity": 1 if item["quantity"] is None else item["quantity"],
         }
         for item in items
     ]
