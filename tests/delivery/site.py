@@ -25,7 +25,7 @@ HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(
 DOCUMENTS = {config.platform: config for config in load(DESTINATIONS)}
 CLICKS = sorted({parameter for name in DOCUMENTS for parameter in platform_class(name).click_ids})
 
-COOKIES = {"fbp": "fb.1.1758000000000.1098115397", "ttp": "01ABCDEF_.tt.1"}
+COOKIES = {"fbp": "fb.1.1758000000000.1098115397", "ttp": "01ABCDEF_.tt.1", "ga_client_id": "1166987786.1684617844"}
 
 
 def purchase(number: int) -> dict[str, Any]:

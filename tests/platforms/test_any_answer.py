@@ -18,12 +18,14 @@ from tests.platforms.support import cases, made
 
 PLATFORMS = {name: made(name) for name in NAMES}
 TESTING = {  # nothing counts while a test mode is on
+    "ga4": made("ga4", {"validate_only": True}),
     "google_ads": made("google_ads", {"validate_only": True}),
     "google_data_manager": made("google_data_manager", {"validate_only": True}),
     "nextdoor": made("nextdoor", {"test_event": "true"}),
     "rokt": made("rokt", {"environment": "development"}),
     "roku": made("roku", {"validate_only": True}),
     "tiktok": made("tiktok", {"test_event_code": "TEST1"}),
+    "yahoo": made("yahoo", {"test_mode": True}),
 }
 THE_PLATFORM_HAS_IT = (State.ACCEPTED, State.PENDING)
 
