@@ -55,16 +55,18 @@ def by_status_alone(response: Response, count: int, title: str, *, failures_are_
     return unreadable(response)
 
 
-def by_table(response: Response, kinds: Mapping[int, Kind], title: str) -> Verdict:
+def by_table(response: Response, kinds: Mapping[int, Kind], title: str, *, wait: timedelta | None = None) -> Verdict:
     """The reading of an answer that is no success, of an API that says by its status what is wrong. `kinds`: the statuses
-    of the platform's own table; 408 and 429 ask to wait, and after a 5xx nobody knows whether the events are stored."""
+    of the platform's own table; 408 and 429 ask to wait (`wait`, where they do not say how long), and after a 5xx nobody
+    knows whether the events are stored."""
     words = said(response)
     known: dict[str, Any] = {
         "code": f"http_{response.status}",
         "message": f"{title} answered HTTP {response.status}" + (f": {words}" if words else ""),
     }
     if response.status in (408, 429):
-        return Verdict(Kind.RATE_LIMITED, wait=retry_after(response), **known)
+        asked = retry_after(response)
+        return Verdict(Kind.RATE_LIMITED, wait=wait if asked is None else asked, **known)
     if 500 <= response.status < 600:
         return Verdict(Kind.TRANSIENT, wait=retry_after(response), maybe_stored=True, **known)
     kind = kinds.get(response.status)

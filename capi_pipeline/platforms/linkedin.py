@@ -148,7 +148,7 @@ class LinkedIn(Platform):
         if response.status == 429:  # without a hint; the count of a day begins anew at 00:00 UTC
             return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or minutes(1), **known)
         if response.status == 403:  # "No ad accounts found": mostly a rule id that does not exist
-            known["message"] += f" (rules {', '.join(self.config.conversions.values())})"
+            known["message"] += f" (rules {', '.join(self.share)})"
             return Verdict(Kind.CONFIGURATION, **known)
         if response.status in (404, 426) or known["code"] == "VERSION_MISSING":
             return Verdict(Kind.CONFIGURATION, **known)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr
@@ -135,10 +134,7 @@ class Quora(Platform):
             return Verdict(
                 Kind.TRANSIENT, wait=retry_after(response), maybe_stored=True, code=f"http_{response.status}"
             )
-        verdict = by_table(response, KINDS, self.title)
-        if verdict.kind is Kind.RATE_LIMITED and not verdict.wait:
-            return replace(verdict, wait=minutes(1))
-        return verdict
+        return by_table(response, KINDS, self.title, wait=minutes(1))
 
 
 def read_results(body: Payload, count: int) -> Verdict | None:

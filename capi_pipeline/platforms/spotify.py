@@ -60,9 +60,14 @@ class Spotify(Platform):
             description="Custom (or other canonical) name -> `CUSTOM_EVENT_1` to `CUSTOM_EVENT_5`. Not listed = not sent.",
             examples=[{"Demo Booked": "CUSTOM_EVENT_1"}],
         )
+        max_age_days: float = Field(30, description="Withhold events older than this.", gt=0, le=365, examples=[30])
         withhold_on_opt_out: bool = Field(
             False, description="Withhold people who opted out of sale, instead of flagging them.", examples=[True]
         )
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.limits = replace(self.limits, oldest=days(config.max_age_days))
 
     def encode(self, c: Conversion) -> Payload:
         if c.event_name == "refund":
@@ -105,6 +110,4 @@ class Spotify(Platform):
         trace_id = trace(body.get("sp_trace_id"))  # for Spotify's support
         if response.status == 200 and body.get("message") == "SUCCESS":
             return accepted(count, trace_id)
-        verdict = by_table(response, KINDS, self.title)
-        wait = verdict.wait or (minutes(0.5) if verdict.kind is Kind.RATE_LIMITED else None)
-        return replace(verdict, trace_id=trace_id, wait=wait)
+        return replace(by_table(response, KINDS, self.title, wait=minutes(0.5)), trace_id=trace_id)

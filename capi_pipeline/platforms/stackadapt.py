@@ -113,9 +113,7 @@ class StackAdapt(Platform):
         """A success holds an image, a script or nothing, and proves receipt only."""
         if 200 <= response.status < 300 and not is_page(response):
             return accepted(count)
-        verdict = by_table(response, STATUSES, self.title)
-        unsaid = response.status == 429 and verdict.wait is None
-        return replace(verdict, wait=minutes(1)) if unsaid else verdict
+        return by_table(response, STATUSES, self.title, wait=minutes(1))
 
 
 def header(text: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
@@ -9,7 +10,7 @@ from capi_pipeline.platforms.outcomes import Kind, Reason, State
 from capi_pipeline.platforms.times import minutes
 from capi_pipeline.platforms.wire import Response
 from tests.platforms.documented import NOTHING, Said, every, object_of
-from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, Struck, answer, click, event, sha
+from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, NOW, Answer, Case, Struck, answer, click, event, sha
 
 CONFIG = {
     "access_token": "SP-CAPI-TOKEN",
@@ -64,6 +65,9 @@ CASES = [
     Case("an address that is none of the web", event(source_url="android-app://x"), {f"{E}.event_source_url": GONE}),
     Case("the name of the first item", event(contents=[{"id": "1", "name": "Schuh ä"}, {"id": "2", "name": "Sock"}]),
          {f"{D}.content_name": "Schuh ä", f"{D}.content_category": GONE}),
+    Case("31 days old", event(event_time=NOW - timedelta(days=31)), Reason.TOO_OLD),
+    Case("31 days old, where that is not too old", event(event_time=NOW - timedelta(days=31)), {NAME_AT: "PURCHASE"},
+         {"max_age_days": 31}),
     # the person
     Case("every valid e-mail and the best phone",
          event(emails=[" B.b+1@Gmail.com", "nobody", "a@x.com"], phones=["0", "(415) 555-2671", "+49 30 901820"]),
