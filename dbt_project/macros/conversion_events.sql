@@ -27,3 +27,14 @@ select
     {%- endfor %}
 from {{ relation }}
 {% endmacro %}
+
+{#- What goes through the enrichment of a conversion as it is. -#}
+{% macro conversion_event_found() %}
+    {{ return([
+        'event_name', 'event_time', 'recorded_at', 'event_id', 'original_event_id', 'original_event_time',
+        'remaining_value', 'action_source', 'source_url', 'referrer_url', 'device', 'properties', 'transaction_id',
+        'lead_id', 'value', 'currency', 'tax', 'shipping', 'coupon', 'items', 'search_term', 'source', 'anonymous_id',
+        'email', 'pixel_email', 'phone', 'pixel_phone', 'first_name', 'last_name', 'street_address', 'city', 'region',
+        'postal_code', 'country', 'attributed_at', 'seen_until', 'row_id',
+    ]) }}
+{% endmacro %}

@@ -36,3 +36,11 @@
 {% macro postgres__plan_for_hours() -%}
     set local work_mem = '64MB'; set local random_page_cost = 1.1; set local enable_mergejoin = off; set local jit = off
 {%- endmacro %}
+
+{#- Planner settings for a build that works on whole sets of which nothing is known: a loop within a loop would be chosen for what looks
+    like a few rows and is all of them. -#}
+{% macro plan_for_sets() %}{{ return(adapter.dispatch('plan_for_sets')()) }}{% endmacro %}
+{% macro default__plan_for_sets() -%} {%- endmacro %}
+{% macro postgres__plan_for_sets() -%}
+    set local work_mem = '128MB'; set local enable_nestloop = off; set local enable_mergejoin = off; set local jit = off
+{%- endmacro %}

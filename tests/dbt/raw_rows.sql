@@ -4,7 +4,7 @@ select i, timestamptz '2026-03-01 08:00+00' + i * interval '1 minute' as at
 from generate_series(0, 239) as i;
 
 insert into raw.customers
-select 'c' || i, 'Person' || i || '@Example.com ', '+1415555' || lpad(i::text, 4, '0'), 'First', 'Last', 'F', '1980-01-02',
+select 'c' || i, 'Person' || i || '@Example.com ', '+1415555' || lpad(i::text, 4, '0'), 'First', 'Last' || i, 'F', '1980-01-02',
     '1 Main St', 'Town', 'CA', '94105', 'usa', at, at, at
 from n where i < 60;
 

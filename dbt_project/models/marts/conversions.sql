@@ -104,11 +104,123 @@ first_landings as (
     {{ first_rows('landings', ['event_name', 'event_id'], order_by='recorded_at, event_time, transaction_id, value, email, phone, user_id') }}
 ),
 
-events as (
+told_events as (
     select
         *,
         row_number() over (order by event_name, event_id) as row_id
     from first_landings
+),
+
+-- The person: of the customer number, else of the address, the phone, the browser. An id that is nobody's own leads to nobody.
+persons as (
+    select
+        told_events.row_id,
+        coalesce(
+            customers.person_id, emails.person_id, pixel_emails.person_id, phones.person_id, pixel_phones.person_id, devices.person_id
+        ) as person_id,
+        devices.quarantine is not null as shared_device
+    from told_events
+    {%- for name, type, key in [
+        ('customers', 'customer_id', 'told_events.user_id'),
+        ('emails', 'email', identity_email_key('told_events.email')),
+        ('pixel_emails', 'email', identity_email_key('told_events.pixel_email')),
+        ('phones', 'phone', identity_phone_key('told_events.phone', 'told_events.country')),
+        ('pixel_phones', 'phone', identity_phone_key('told_events.pixel_phone', 'told_events.country')),
+        ('devices', 'anonymous_id', 'told_events.anonymous_id'),
+    ] %}
+    left join {{ ref('identity_ids') }} as {{ name }}
+        on {{ name }}.id_type = '{{ type }}'
+        and {{ name }}.id_key = {{ key }}
+    {%- endfor %}
+),
+
+members as (
+    select
+        persons.row_id,
+        ids.id_type,
+        ids.id_key
+    from persons
+    inner join {{ ref('identity_ids') }} as ids on ids.person_id = persons.person_id
+),
+
+-- One person, one account: with two, nobody knows which one it was.
+accounts as (
+    select row_id, min(id_key) as customer_id
+    from members
+    where id_type = 'customer_id'
+    group by row_id
+    having count(*) = 1
+),
+
+-- The newest spelling of each of the person's addresses and phones; phones in international form, so that no country is needed.
+spellings as (
+    select
+        members.row_id,
+        members.id_type,
+        members.id_key,
+        spellings.spelling,
+        spellings.last_seen_at
+    from members
+    inner join {{ ref('identity_spellings') }} as spellings
+        on spellings.id_type = members.id_type
+        and spellings.id_key = members.id_key
+    where members.id_type in ('email', 'phone')
+        and members.id_key not like 'x%'
+),
+
+newest_spellings as (
+    {{ first_rows('spellings', ['row_id', 'id_type', 'id_key'], order_by='last_seen_at desc, spelling') }}
+),
+
+contacts as (
+    select
+        row_id,
+        id_type,
+        id_key,
+        case id_type when 'phone' then '+' || id_key else spelling end as contact,
+        row_number() over (partition by row_id, id_type order by last_seen_at desc, id_key) as place
+    from newest_spellings
+),
+
+-- Address and agent of the browser's last page before the conversion, where the conversion has none.
+networks as (
+    select
+        told_events.row_id,
+        pages.ip_address,
+        pages.user_agent
+    from told_events
+    cross join lateral (
+        select pages.ip_address, pages.user_agent
+        from {{ ref('base_web_events') }} as pages
+        where pages.anonymous_id = told_events.anonymous_id
+            and pages.occurred_at <= told_events.seen_until
+            and pages.occurred_at >= {{ add_minutes('told_events.seen_until', -1440 * var('network_lookback_days')) }}
+            and pages.ip_address is not null
+            and pages.user_agent is not null
+        order by pages.occurred_at desc, pages.event_id
+        limit 1
+    ) as pages
+    where told_events.ip_address is null
+        and told_events.user_agent is null
+        and told_events.event_name <> 'refund'
+),
+
+events as (
+    select
+        {%- for column in conversion_event_found() %}
+        told_events.{{ column }},
+        {%- endfor %}
+        told_events.user_id as told_user_id,
+        coalesce(told_events.user_id, accounts.customer_id) as user_id,
+        coalesce(told_events.ip_address, networks.ip_address) as ip_address,
+        coalesce(told_events.user_agent, networks.user_agent) as user_agent,
+        networks.row_id is not null as network_found,
+        persons.person_id,
+        coalesce(persons.shared_device, false) as shared_device
+    from told_events
+    inner join persons on persons.row_id = told_events.row_id
+    left join accounts on accounts.row_id = told_events.row_id
+    left join networks on networks.row_id = told_events.row_id
 ),
 
 lines as (
@@ -137,17 +249,66 @@ ordered as (
     group by row_id
 ),
 
--- Click ids: of the device that the conversion was made on, or that came with the lead.
-click_sights as (
-    select events.row_id, clicks.parameter, clicks.value, clicks.seen_at, clicks.seen_at as clicked_at
-    from events
-    inner join {{ ref('int_clicks') }} as clicks
-        on clicks.anonymous_id = events.anonymous_id
-        and clicks.seen_at <= events.attributed_at
+-- The device that the conversion was made on, and the person's others: those where the newest choice refuses nothing.
+other_devices as (
+    select members.row_id, members.id_key as anonymous_id
+    from members
+    inner join events on events.row_id = members.row_id
+    where members.id_type = 'anonymous_id'
+        and members.id_key is distinct from events.anonymous_id
+),
+
+device_choices as (
+    select
+        other_devices.row_id,
+        other_devices.anonymous_id,
+        consents.ad_storage,
+        consents.ad_user_data,
+        consents.given_at
+    from other_devices
+    inner join {{ ref('stg_consents') }} as consents
+        on consents.subject_type = 'anonymous_id'
+        and consents.subject = other_devices.anonymous_id
+),
+
+newest_choices as (
+    {{ first_rows('device_choices', ['row_id', 'anonymous_id'], order_by='given_at desc, ad_storage, ad_user_data') }}
+),
+
+devices as (
+    select row_id, anonymous_id, true as own, shared_device as shared from events where anonymous_id is not null
 
     union all
 
-    select events.row_id, clicks.parameter, clicks.value, clicks.seen_at, clicks.clicked_at
+    select other_devices.row_id, other_devices.anonymous_id, false as own, false as shared
+    from other_devices
+    left join newest_choices
+        on newest_choices.row_id = other_devices.row_id
+        and newest_choices.anonymous_id = other_devices.anonymous_id
+    where coalesce(newest_choices.ad_storage, '') <> 'denied'
+        and coalesce(newest_choices.ad_user_data, '') <> 'denied'
+),
+
+-- Click ids: of the device that the conversion was made on, of the person's other devices, or that came with the lead. On a device that
+-- several people share, only the visit itself is the person's.
+click_sights as (
+    select
+        events.row_id,
+        clicks.parameter,
+        clicks.value,
+        clicks.seen_at,
+        clicks.seen_at as clicked_at,
+        devices.own
+    from events
+    inner join devices on devices.row_id = events.row_id
+    inner join {{ ref('int_clicks') }} as clicks
+        on clicks.anonymous_id = devices.anonymous_id
+        and clicks.seen_at <= events.attributed_at
+        and (not devices.shared or clicks.seen_at >= {{ add_minutes('events.attributed_at', -1 * var('visit_minutes')) }})
+
+    union all
+
+    select events.row_id, clicks.parameter, clicks.value, clicks.seen_at, clicks.clicked_at, true as own
     from events
     inner join {{ ref('int_lead_clicks') }} as clicks
         on clicks.lead_id = events.lead_id
@@ -156,26 +317,30 @@ click_sights as (
 
 -- A click happened when its id was first seen; an old address that is opened again is no new click.
 clicks as (
-    select row_id, parameter, value, min(seen_at) as seen_at, min(clicked_at) as clicked_at
+    select row_id, parameter, value, min(seen_at) as seen_at, min(clicked_at) as clicked_at, bool_or(own) as own
     from click_sights
     group by row_id, parameter, value
 ),
 
 recent_clicks as (
-    select clicks.*
+    select
+        clicks.*,
+        -- the visit that led to the conversion comes before anything on another device
+        clicks.own and clicks.seen_at >= {{ add_minutes('events.attributed_at', -1 * var('visit_minutes')) }} as in_visit
     from clicks
     inner join events on events.row_id = clicks.row_id
     where clicks.seen_at >= {{ add_minutes('events.attributed_at', -1440 * var('click_lookback_days')) }}
 ),
 
 last_clicks as (
-    {{ first_rows('recent_clicks', ['row_id', 'parameter'], order_by='seen_at desc, value') }}
+    {{ first_rows('recent_clicks', ['row_id', 'parameter'], order_by='in_visit desc, seen_at desc, value') }}
 ),
 
 click_ids as (
     select
         row_id,
-        {{ json_object_agg('parameter', json_object({'value': 'value', 'clicked_at': iso_time('clicked_at')})) }} as click_ids
+        {{ json_object_agg('parameter', json_object({'value': 'value', 'clicked_at': iso_time('clicked_at')})) }} as click_ids,
+        not bool_and(own) as found
     from last_clicks
     group by row_id
 ),
@@ -230,13 +395,72 @@ customers as (
     {{ first_rows('versions', ['customer_id'], order_by='updated_at desc, landed_at desc, email, phone') }}
 ),
 
--- The person of each conversion: what the conversion itself says comes first, the customer record fills the gaps.
--- An address is never mixed from two.
+-- The person of each conversion: what the conversion itself says comes first, the customer record fills the gaps, then what else is
+-- known of the person. An address is never mixed from two.
+said as (
+    select row_id, 'email' as id_type, {{ identity_email_key('contact') }} as id_key, contact, place
+    from (
+        select events.row_id, events.email as contact, 1 as place from events
+        union all
+        select events.row_id, events.pixel_email, 2 from events
+        union all
+        select events.row_id, customers.email, 3 from events inner join customers on customers.customer_id = events.user_id
+    ) as emails
+    where contact is not null
+
+    union all
+
+    select row_id, 'phone' as id_type, {{ identity_phone_key('contact', 'country') }} as id_key, contact, place
+    from (
+        select events.row_id, events.phone as contact, 1 as place, events.country from events
+        union all
+        select events.row_id, events.pixel_phone, 2, events.country from events
+        union all
+        select events.row_id, customers.phone, 3, customers.country from events inner join customers on customers.customer_id = events.user_id
+    ) as phones
+    where contact is not null
+),
+
+every_contact as (
+    select row_id, id_type, contact, place, place < 3 as told from said
+
+    union all
+
+    select contacts.row_id, contacts.id_type, contacts.contact, 10 + contacts.place as place, false as told
+    from contacts
+    where contacts.place <= {{ var('most_contacts') }}
+        and not exists (
+            select 1
+            from said
+            where said.row_id = contacts.row_id
+                and said.id_type = contacts.id_type
+                and said.id_key = contacts.id_key
+        )
+),
+
+distinct_contacts as (
+    select row_id, id_type, contact, min(place) as place, bool_or(told) as told
+    from every_contact
+    group by row_id, id_type, contact
+),
+
+contact_lists as (
+    select
+        row_id,
+        id_type,
+        {{ json_array_agg('contact', order_by='place, contact') }} as contacts,
+        not bool_and(told) as found
+    from distinct_contacts
+    group by row_id, id_type
+),
+
 people as (
     select
         events.row_id,
-        {{ json_distinct(['events.email', 'events.pixel_email', 'customers.email']) }} as emails,
-        {{ json_distinct(['events.phone', 'events.pixel_phone', 'customers.phone']) }} as phones,
+        emails.contacts as emails,
+        coalesce(emails.found, false) as emails_found,
+        phones.contacts as phones,
+        coalesce(phones.found, false) as phones_found,
         coalesce(events.first_name, customers.first_name) as first_name,
         coalesce(events.last_name, customers.last_name) as last_name,
         customers.gender,
@@ -249,30 +473,21 @@ people as (
             else events.{{ column }}
         end as {{ column }},
         {% endfor -%}
-        coalesce(events.country, customers.country) as country,
-        customers.email as customer_email,
-        customers.phone as customer_phone
+        coalesce(events.country, customers.country) as country
     from events
-    left join customers
-        on customers.customer_id = events.user_id
+    left join customers on customers.customer_id = events.user_id
+    left join contact_lists as emails on emails.row_id = events.row_id and emails.id_type = 'email'
+    left join contact_lists as phones on phones.row_id = events.row_id and phones.id_type = 'phone'
 ),
 
 subjects as (
     select row_id, 'anonymous_id' as subject_type, anonymous_id as subject from events where anonymous_id is not null
     union all
     select row_id, 'customer_id' as subject_type, user_id as subject from events where user_id is not null
-    {%- for relation, columns in {'events': ['email', 'pixel_email'], 'people': ['customer_email']}.items() %}
-    {%- for column in columns %}
     union
-    select row_id, 'email' as subject_type, {{ email_key(column) }} as subject from {{ relation }} where {{ email_key(column) }} is not null
-    {%- endfor %}
-    {%- endfor %}
-    {%- for relation, columns in {'events': ['phone', 'pixel_phone'], 'people': ['customer_phone']}.items() %}
-    {%- for column in columns %}
+    select row_id, 'email' as subject_type, {{ email_key('contact') }} as subject from distinct_contacts where id_type = 'email' and {{ email_key('contact') }} is not null
     union
-    select row_id, 'phone' as subject_type, {{ phone_key(column) }} as subject from {{ relation }} where {{ column }} is not null
-    {%- endfor %}
-    {%- endfor %}
+    select row_id, 'phone' as subject_type, {{ phone_key('contact') }} as subject from distinct_contacts where id_type = 'phone'
 ),
 
 orders as (
@@ -414,7 +629,22 @@ select
     consents.privacy_region,
     {{ unless_erased('consents.tcf_string') }} as tcf_string,
     {{ unless_erased('consents.gpp_string') }} as gpp_string,
-    {{ unless_erased('consents.gpp_sid') }} as gpp_sid
+    {{ unless_erased('consents.gpp_sid') }} as gpp_sid,
+    -- beyond the contract, for whoever looks into the warehouse
+    events.lead_id,
+    {{ unless_erased('events.person_id') }} as person_id,
+    (
+        select jsonb_agg(field order by field)
+        from (
+            values
+                ('user_id', events.user_id is distinct from events.told_user_id),
+                ('emails', people.emails_found),
+                ('phones', people.phones_found),
+                ('ip_address', events.network_found),
+                ('click_ids', click_ids.found)
+        ) as fields (field, found)
+        where found
+    ) as enriched
 from events
 inner join people on people.row_id = events.row_id
 left join ordered on ordered.row_id = events.row_id
