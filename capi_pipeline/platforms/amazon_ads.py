@@ -160,7 +160,7 @@ class AmazonAds(Platform):
     def match_keys(self, c: Conversion) -> list[Payload]:
         found = self.matched(c)
         own = found.pop("MATCH_ID", None)
-        found |= {"MAID": c.advertising_id, "MATCH_ID": own, "FIP": c.ip_address}
+        found |= {"MAID": c.advertising_id, "MATCH_ID": own, "FIP": str(c.ip) if c.ip else None}
         keys = [{"type": key, "values": [value]} for key, value in found.items() if value]
         if not keys:
             raise Withhold(Reason.NO_IDENTIFIER, "nothing by which Amazon matches a person")
@@ -208,8 +208,10 @@ def read_events(body: Payload, count: int) -> list[Outcome] | None:
 
 
 def failure(entry: Payload) -> Outcome:
-    """Of an event with several errors the final one counts; one without any is asked again."""
+    """Of an event with several errors the final one counts; one without a readable error is sent again."""
     errors = dicts(entry.get("errors"))
+    if errors != entry.get("errors"):
+        errors = []
     codes = [str(error.get("code") or "") for error in errors]
     for error, code in zip(errors, codes, strict=True):
         if code and code not in LATER:

@@ -69,8 +69,7 @@ class MicrosoftUet(Platform):
         )
 
     def token(self) -> str:
-        secret: SecretStr = self.config.api_token
-        return secret.get_secret_value()
+        return str(self.config.api_token.get_secret_value())
 
     def encode(self, c: Conversion) -> Payload:
         name = self.event_name(c)
@@ -96,7 +95,7 @@ class MicrosoftUet(Platform):
             data[ADVERTISING_IDS[c.system]] = c.advertising_id
         if not any(data.get(field) for field in MATCHES):
             raise Withhold(Reason.NO_IDENTIFIER, "no msclkid, e-mail, phone, customer, visitor or advertising id")
-        return data | {"clientIpAddress": c.ip_address, "clientUserAgent": c.user_agent}
+        return data | {"clientIpAddress": str(c.ip) if c.ip else None, "clientUserAgent": c.user_agent}
 
     def custom_data(self, c: Conversion) -> Payload:
         return {

@@ -23,6 +23,7 @@ EVENT_TYPES = (
     "generate_lead|sign_up|reservation|login"
 )
 TRANSACTION_ID = re.compile(r"[!-;=?@A-Z_a-z~]{1,64}")
+TIMED = re.compile(r"[0-9]+\.\S+")
 OURS = {404, 405, 415}  # path, method, content type: no event is to blame
 
 
@@ -78,8 +79,7 @@ class Yahoo(Platform):
         )
 
     def token(self) -> str:
-        secret: SecretStr = self.config.tag_access_token
-        return secret.get_secret_value()
+        return str(self.config.tag_access_token.get_secret_value())
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(**{"X-TagAccessToken": token})
@@ -103,7 +103,7 @@ class Yahoo(Platform):
                 "url": c.source_url,
                 "referrer_url": c.referrer_url,
                 "user_agent": c.user_agent,
-                "ip": c.ip_address,
+                "ip": str(c.ip) if c.ip else None,
             },
             "custom": custom(c, with_items=not page_view),
         }
@@ -119,8 +119,9 @@ class Yahoo(Platform):
 
     def user(self, c: Conversion) -> Payload:
         user = self.matched(c)
-        user |= {key: c.browser_ids.get(key) for key in ("ly_su", "ly_c", "ly_r")}
-        user["ly_c"] = user["ly_c"] or clicked(c)
+        user["ly_su"] = timed(c.browser_ids.get("ly_su"))
+        user["ly_c"] = timed(c.browser_ids.get("ly_c")) or timed(clicked(c))
+        user["ly_r"] = c.browser_ids.get("ly_r")
         if known := c.advertising_id:
             user["ifa"] = {"ios": known.upper(), "android": known.lower()}.get(c.system)
         if self.config.channel_id:
@@ -156,6 +157,11 @@ def transaction_id(c: Conversion) -> str | None:
     """The order of a purchase, else the event: by it LINE Yahoo knows a repetition. It takes no other characters."""
     found = (c.transaction_id if c.event_name == "purchase" else None) or c.event_id
     return found if TRANSACTION_ID.fullmatch(found) else None
+
+
+def timed(cookie: str | None) -> str | None:
+    """A cookie of the form `<timestamp>.<id>`; one of another could refuse the whole request."""
+    return cookie if cookie and TIMED.fullmatch(cookie) else None
 
 
 def clicked(c: Conversion) -> str | None:

@@ -61,8 +61,7 @@ class YandexMetrica(Platform):
         )
 
     def token(self) -> str:
-        secret: SecretStr = self.config.oauth_token
-        return secret.get_secret_value()
+        return str(self.config.oauth_token.get_secret_value())
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(Authorization=f"OAuth {token}")

@@ -109,6 +109,7 @@ CASES = [
     Case("a customer id with a hyphen is nobody", alone(user_id="cust-42"), Reason.NO_IDENTIFIER),
     Case("one without", alone(user_id=" Cust42 "), {K: keys(("MATCH_ID", "Cust42"))}),
     Case("an address alone", alone(ip_address="2001:db8::1"), {K: keys(("FIP", "2001:db8::1"))}),
+    Case("a text that is no address is nobody", alone(ip_address="unknown"), Reason.NO_IDENTIFIER),
     Case("tracking limited", alone(device={"os": "iOS", "advertising_id": "0000-00"}), Reason.NO_IDENTIFIER),
     Case("a long browser", event(user_agent="x" * 600), {f"{E}.deviceInfo.userAgent": "x" * 512}),
     Case("none at all", event(user_agent=""), {f"{E}.deviceInfo": GONE}),
@@ -190,6 +191,8 @@ ANSWERS = [
     Answer("two errors: the final one counts", multi(taken(0), [error(1, "THROTTLED", "BAD_REQUEST")]), Kind.SETTLED,
            outcomes=[OK, BAD]),
     Answer("an error without a reason", multi(taken(0), [error(1)]), Kind.SETTLED, outcomes=[OK, (State.RETRY, "no_reason")]),
+    Answer("an error that cannot be read", multi(taken(0), [{"index": 1, "errors": [[], {"code": "X"}]}]), Kind.SETTLED,
+           outcomes=[OK, (State.RETRY, "no_reason")]),
     *(Answer(f"not each event once: {good} {bad}", multi(taken(*good), [error(index, "X") for index in bad]), **LOST)
       for good, bad in (((0,), ()), ((0, 0), ()), ((0, 1), (1,)), ((0, 2), ()), ((0, -1), ()), ((0, "1"), ()), ((0, True), ()),
                         ((0, 1, 2), ()), ((), ()))),
