@@ -65,8 +65,14 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
+def sha1(text: str) -> str:
+    """SHA-1 of the UTF-8 text as 40 lower-case hex characters."""
+    return hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
 DIGESTS: dict[str, Callable[[str], str]] = {
     "SHA-256": sha256,
+    "SHA-1": sha1,
     "MD5": md5,
     "SHA-256 of the MD5": lambda text: sha256(md5(text)),
 }
@@ -160,6 +166,7 @@ class email:
     md5 = Recipe(
         "email_md5", "emails", _email_trimmed, "trim, lower case; gmail dots and plus parts stay", digest="MD5"
     )
+    sha1 = replace(md5, name="email_sha1", digest="SHA-1")
     sha256_md5 = replace(md5, name="email_sha256_md5", digest="SHA-256 of the MD5")
     amazon = Recipe(
         "email_amazon",

@@ -75,7 +75,7 @@ class Platform:
     documentation: ClassVar[str]
     host: ClassVar[str]
     limits: Limits  # of the class; an account may narrow its own
-    deduplication: ClassVar[Deduplication]
+    deduplication: Deduplication  # likewise
     event_names: ClassVar[Mapping[str, str]] = {}
     identifiers: ClassVar[Mapping[str, Recipe | tuple[Recipe, ...]]] = {}  # payload field -> list of all values
     single_identifiers: ClassVar[Mapping[str, Recipe]] = {}  # payload field -> the best value

@@ -43,6 +43,7 @@ VECTORS: dict[Recipe, dict[str | tuple[str, str | None], str | None]] = {
         "+news@example.com": None,
     },
     i.email.md5: {**EMAIL_SHAPES, "  Jane.Doe+News@Example.COM\t": "jane.doe+news@example.com"},
+    i.email.sha1: {**EMAIL_SHAPES, "  Jane.Doe+News@Example.COM\t": "jane.doe+news@example.com"},
     i.email.sha256_md5: {**EMAIL_SHAPES, "  Jane.Doe+News@Example.COM\t": "jane.doe+news@example.com"},
     i.email.google: {
         **EMAIL_SHAPES,
@@ -376,6 +377,7 @@ VECTORS[i.anonymous_id.as_is] = VECTORS[i.user_id.as_is]
 HASHES = {
     "SHA-256": lambda text: hashlib.sha256(text).hexdigest(),
     "MD5": lambda text: hashlib.md5(text).hexdigest(),
+    "SHA-1": lambda text: hashlib.sha1(text).hexdigest(),
     "SHA-256 of the MD5": lambda text: hashlib.sha256(hashlib.md5(text).hexdigest().encode()).hexdigest(),
 }
 RECIPES = sorted(VECTORS, key=lambda recipe: recipe.name)
@@ -424,6 +426,7 @@ def test_a_value_is_normalised_as_its_dossier_says(recipe: Recipe) -> None:
             "Al.ice$+Apple@Example.Com",
             "ff8d9819fc0e12bf0d24892e45987e249a28dce836a85cad60e28eaaa8c6d976",
         ),
+        (i.email.sha1, " Jane.Doe@example.com", "a3caddb38202511eab803116294dc020f7c4f8a2"),
         (i.email.md5, " Jane.Doe@example.com", "0cba00ca3da1b283a57287bcceb17e35"),
         (
             i.email.sha256_md5,
@@ -472,7 +475,7 @@ def test_any_text_gives_a_digest_a_clean_text_or_nothing(raw: str, country: str 
             continue
         assert value != EMPTY_DIGEST
         if recipe.hashed:
-            assert len(value) == (32 if recipe.digest == "MD5" else 64)
+            assert len(value) == {"MD5": 32, "SHA-1": 40}.get(recipe.digest, 64)
             assert set(value) <= set("0123456789abcdef")
         else:
             assert value == value.strip() != ""
