@@ -81,7 +81,7 @@ def is_page(response: Response) -> bool:
 def said(response: Response) -> str:
     """What the JSON of an error says, where no shape is documented."""
     body = response.json()
-    words = next((body[key] for key in ("message", "error", "detail") if body.get(key)), body.get("errors"))
+    words = next((body[key] for key in ("message", "Message", "error", "detail") if body.get(key)), body.get("errors"))
     return words if isinstance(words, str) else json.dumps(words)[:400] if words else ""
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import anonymous_id, email
-from capi_pipeline.platforms.answers import by_status, unreadable
+from capi_pipeline.platforms.answers import by_table, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, need, rejected
 from capi_pipeline.platforms.times import iso, minutes
@@ -20,6 +20,10 @@ from capi_pipeline.platforms.wire import Payload, Request, Response
 REGIONS = ("widget.criteo.com", "widget.eu.criteo.com", "widget.us.criteo.com", "widget.as.criteo.com")
 LINES = ("addToCart", "beginCheckout", "trackTransaction")  # events whose products have a price and a quantity
 LONGEST_LIST = 3
+STATUSES = {
+    **dict.fromkeys((400, 404, 413), Kind.REFUSED),
+    **dict.fromkeys((401, 403, 405), Kind.CONFIGURATION),  # there are no credentials
+}
 _HOME = re.compile(r"[^/?#]*//[^/?#]*/?([?#].*)?", re.DOTALL)
 _TABLET = re.compile("iPad|Tablet|Android(?!.*Mobile)", re.DOTALL)
 _MOBILE = re.compile("iPhone|iPod|Mobi")
@@ -83,7 +87,7 @@ class Criteo(Platform):
             "account": self.config.partner_id,
             "version": "s2s_v1.0.0",
             "site_type": site_type(c.user_agent or ""),
-            "ip": c.ip_address,
+            "ip": str(c.ip) if c.ip else None,
             "useragent": c.user_agent,
             "full_url": c.source_url,
             "previous_url": c.referrer_url,
@@ -140,17 +144,13 @@ class Criteo(Platform):
 
     def read(self, response: Response, count: int) -> Verdict:
         """A 200 may hold `errors`, too."""
-        body, status = response.json(), response.status
+        status = response.status
         if status == 200:
-            return self.read_body(body, response, count) or unreadable(response)
-        code = message = f"http_{status}"
+            return self.read_body(response.json(), response, count) or unreadable(response)
         if status in (307, 308):
-            return Verdict(Kind.CONFIGURATION, code=code, message="a redirect to a host that Criteo does not document")
-        if status in (400, 404, 413):
-            return Verdict(Kind.SETTLED, [rejected(code, message)] * count)
-        if 400 < status < 500 and status not in (408, 429):
-            return Verdict(Kind.CONFIGURATION, code=code, message=message)
-        return by_status(response) or unreadable(response)
+            words = "a redirect to a host that Criteo does not document"
+            return Verdict(Kind.CONFIGURATION, code=f"http_{status}", message=words)
+        return by_table(response, STATUSES, self.title)
 
     def read_body(self, body: Payload, response: Response, count: int) -> Verdict | None:
         """None unless it is an object with lists of words, or without them."""

@@ -90,7 +90,7 @@ class Rokt(Platform):
             "user_identities": identities,
             "user_attributes": attributes,
             "device_info": {"http_header_user_agent": c.user_agent, **device},
-            "ip": c.ip_address,
+            "ip": str(c.ip) if c.ip else None,
             "integration_attributes": {INTEGRATION: {"passbackconversiontrackingid": click}},
             "events": [{"event_type": "custom_event", "data": self.data(c, kind)}],
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -21,7 +22,7 @@ from capi_pipeline.conversions.identifiers import (
     region,
     user_id,
 )
-from capi_pipeline.platforms.answers import by_status, dicts, retry_after, unreadable
+from capi_pipeline.platforms.answers import by_table, dicts, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, Verdict, Withhold, accepted, only_tested, rejected
 from capi_pipeline.platforms.times import days, minutes, seconds
@@ -56,6 +57,15 @@ FURTHER = {
 }  # fmt: skip
 SOURCES = {"app": "mobile_app", "system_generated": "system-generated"}  # the others have the same name
 PURCHASE_TYPES = {"new": "first_time_purchase", "returning": "repeat_purchase"}
+STATUSES = {
+    400: Kind.REFUSED,
+    401: Kind.AUTH,
+    403: Kind.AUTH,  # a key of another ad account
+    404: Kind.CONFIGURATION,
+    405: Kind.CONFIGURATION,
+    413: Kind.REFUSED,
+}
+SHORTEST_WAIT = timedelta(seconds=10)
 STRONG = ("em", "ph", "client_ip_address", "aRI")  # one of them matches a household
 
 
@@ -134,7 +144,7 @@ class Roku(Platform):
 
     def user_data(self, c: Conversion) -> Payload:
         data = self.matched(c)
-        data["client_ip_address"] = c.ip_address
+        data["client_ip_address"] = str(c.ip) if c.ip else None
         data["client_user_agent"] = c.user_agent
         data["aRI"] = c.advertising_id if c.system.startswith("roku") else None
         data["aFC"] = c.browser_ids.get("aFC")
@@ -164,17 +174,9 @@ class Roku(Platform):
 
     def read(self, response: Response, count: int) -> Verdict:
         """200: all taken. 210: all but the `failed_events`. A repeat within ten minutes does no harm."""
-        body, status = response.json(), response.status
-        if status in (200, 210):
-            return self.taken(body, response, count) or unreadable(response)
-        known: dict[str, Any] = {"code": f"http_{status}", "message": words(body)}
-        if status in (400, 413):
-            return Verdict(Kind.REFUSED, **known)
-        if status == 429:
-            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or minutes(1 / 6), **known)
-        if found := by_status(response, **known):
-            return found
-        return Verdict(Kind.CONFIGURATION, **known) if 400 < status < 500 else unreadable(response)
+        if response.status in (200, 210):
+            return self.taken(response.json(), response, count) or unreadable(response)
+        return by_table(response, STATUSES, self.title, wait=SHORTEST_WAIT)
 
     def taken(self, body: Payload, response: Response, count: int) -> Verdict | None:
         """None unless numbers and failed events agree with each other and with what was sent."""

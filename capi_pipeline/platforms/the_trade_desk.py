@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import SUBDIVISIONS, region
 from capi_pipeline.platforms import amounts
-from capi_pipeline.platforms.answers import by_status, dicts, unreadable
+from capi_pipeline.platforms.answers import by_table, dicts
 from capi_pipeline.platforms.base import USUALLY, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, need, rejected
 from capi_pipeline.platforms.times import minutes
@@ -21,6 +21,11 @@ from capi_pipeline.platforms.wire import Payload, Request, Response
 COOKIES = {"tdid": "TDID", "uid2": "UID2", "euid": "EUID", "idl": "IDL"}  # best first
 DEVICES = {"ios": "IDFA", "android": "AAID", "windows": "NAID"}
 OTHER_DEVICE = "DAID"
+STATUSES = {  # 402: the tag or an event is not defined for the account
+    400: Kind.REFUSED,
+    413: Kind.REFUSED,
+    **dict.fromkeys((401, 402, 403, 404, 405), Kind.CONFIGURATION),
+}
 STATES = frozenset(SUBDIVISIONS["US"].values())
 _DIGEST = re.compile("[0-9a-fA-F]{64}")  # a hashed e-mail address is none of these ids
 
@@ -108,7 +113,7 @@ class TheTradeDesk(Platform):
             "merchant_id": config.merchant_id,
             **self.tag(c),
             **self.identity(c),
-            "client_ip": c.ip_address,
+            "client_ip": str(c.ip) if c.ip else None,
             "imp": c.click_id("ttd_imp"),
             "order_id": c.transaction_id,
             "value": None if c.value is None else amounts.text(c.value),
@@ -139,7 +144,7 @@ class TheTradeDesk(Platform):
         for kind, value in known.items():
             if value and not _DIGEST.fullmatch(value):
                 return {"adid": value, "adid_type": kind}
-        if not c.click_id("ttd_imp") and not (self.config.allow_ip_only and c.ip_address):
+        if not c.click_id("ttd_imp") and not (self.config.allow_ip_only and c.ip):
             raise Withhold(Reason.NO_IDENTIFIER, "no id of The Trade Desk")
         return {}
 
@@ -160,12 +165,7 @@ class TheTradeDesk(Platform):
         elif status == 200 and succeeded(body):
             warnings = {position(entry, count): words(entry.get("EventWarnings"))[1] for entry in entries}
             return Verdict(Kind.SETTLED, [Outcome(State.ACCEPTED, message=warnings.get(i, "")) for i in range(count)])
-        code, message = f"http_{status}", str(body.get("Message") or f"HTTP {status}")
-        if status in (400, 413):
-            return Verdict(Kind.REFUSED, code=code, message=message)
-        if 400 < status < 500 and status not in (408, 429):  # 402: the tag or an event is not defined for the account
-            return Verdict(Kind.CONFIGURATION, code=code, message=message)
-        return by_status(response, code=code, message=message) or unreadable(response)
+        return by_table(response, STATUSES, self.title)
 
 
 def item(some: Mapping[str, Any]) -> dict[str, str | None]:

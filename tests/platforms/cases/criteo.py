@@ -139,7 +139,7 @@ def says(response: Response, count: int) -> Said:
     400, 404 and 413 blame the event."""
     body, status = object_of(response.body), response.status
     if status in (400, 404, 413):
-        return Said(blamed=every(count))
+        return Said(refused=True)
     lists = [body.get("errors") or [], body.get("warnings") or []]
     fine = all(isinstance(listed, list) and all(isinstance(text, str) for text in listed) for listed in lists)
     if status != 200 or not fine or (not body and response.body.strip() != b"{}"):
@@ -176,10 +176,10 @@ ANSWERS = [
     Answer("HTML", answer(200, HTML), **LOST),
     Answer("nothing", answer(200), **LOST),
     Answer("204", answer(204), **LOST),
-    *(Answer(f"{s}", answer(s), Kind.SETTLED, 1, [(State.REJECTED, f"http_{s}")]) for s in (400, 404, 413)),
+    *(Answer(f"{s}", answer(s), Kind.REFUSED, 1, code=f"http_{s}") for s in (400, 404, 413)),
     *(Answer(f"{s}", answer(s), Kind.CONFIGURATION, 1, code=f"http_{s}") for s in (307, 308, 401, 403, 405)),
     Answer("too many requests", answer(429, retry_after="60"), Kind.RATE_LIMITED, 1, wait=minutes(1)),
-    *(Answer(f"{s}", answer(s, HTML), code=f"http_{s}", **LOST) for s in (408, 500, 503)),
+    *(Answer(f"{s}", answer(s, HTML), code=f"http_{s}", **LOST) for s in (418, 500, 503)),
     Answer("a redirect that would lose the event", answer(302), **LOST),
 ]  # fmt: skip
 REGION = "/criteo/eu/m/event?version=s2s_v0"
