@@ -18,7 +18,7 @@ from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
 from capi_pipeline.platforms.auth import OAuth1
 from capi_pipeline.platforms.base import USUALLY, Deduplication, Limits, Platform, PlatformConfig
-from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted
+from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, Verdict, Withhold, accepted, rejected
 from capi_pipeline.platforms.times import LONGEST_WAIT, days, hours, iso
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
@@ -161,8 +161,8 @@ class X(Platform):
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
         if response.status == 404 or (response.status == 400 and NOT_THE_EVENT.search(known["message"])):
             return Verdict(Kind.CONFIGURATION, **known)
-        if response.status == 400 and found and found == errors:  # which conversions are bad, no index says
-            return Verdict(Kind.REFUSED, **known)
+        if response.status == 400 and found and found == errors:
+            return Verdict(Kind.REFUSED, culprits=quoted(found, response.sent), **known)
         return by_status(response, **known) or unreadable(response)
 
     def read_success(self, data: Any, response: Response, count: int) -> Verdict:
@@ -172,6 +172,19 @@ class X(Platform):
             return unreadable(response)
         warning = "" if processed == count else f"X says that it processed {processed} of {count} conversions"
         return accepted(count, trace(debug_id), warning)
+
+
+def quoted(errors: list[Payload], sent: Sequence[Payload]) -> dict[int, Outcome]:
+    """The conversions that hold a value which an error quotes, for no index names them: `hashed_email (abc) is not a valid
+    SHA-256 hash`. Empty if none does."""
+    culprits: dict[int, Outcome] = {}
+    for error in errors:
+        parameter, words = str(error.get("parameter")), str(error.get("message"))
+        for index, conversion in enumerate(sent):
+            holders = [conversion, *conversion.get("identifiers", []), *conversion.get("contents", [])]
+            if any(parameter in holder and f"({holder[parameter]})" in words for holder in holders):
+                culprits.setdefault(index, rejected(error.get("code"), words))
+    return culprits
 
 
 def reset(response: Response) -> timedelta | None:

@@ -49,7 +49,10 @@ def failure(status: int, code: str, *problems: Problem, **headers: str) -> Reply
 
 class X(Platform):
     """One bad conversion refuses the request, and the errors say only its value. The event id says which event of Events
-    Manager happened, the conversion id which one it was: both together are dropped when they come again within 48 h."""
+    Manager happened, the conversion id which one it was: both together are dropped when they come again within 48 h.
+
+    `reject_event` quotes the conversion's id, unless its code is `UNQUOTED`.
+    """
 
     slug = "x"
     title = "X Conversion API"
@@ -84,8 +87,9 @@ class X(Platform):
         for conversion in conversions:
             code = call.refusal(conversion, "INVALID_PARAMETER")
             if code is not None:
-                words = "hashed_email (abc) is not a valid SHA-256 hash"
-                raise Refused(failure(STATUS.get(code, 400), code, ("hashed_email", words)), 1)
+                value = "abc" if code == "UNQUOTED" else conversion.get("conversion_id")
+                words = f"conversion_id ({value}) was refused"
+                raise Refused(failure(STATUS.get(code, 400), code, ("conversion_id", words)), 1)
         call.record([accepted(conversion) for conversion in conversions])
         processed = {"conversions_processed": len(conversions), "debug_id": str(uuid.uuid4())}
         return Reply({"request": {"params": {"account_id": "18ce54d4x5t"}}, "data": processed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from capi_pipeline.conversions.contract import EVENT_NAMES
@@ -103,6 +104,14 @@ def processed(count: Any, status: int = 200, **data: Any) -> Response:
     return answer(status, {"request": {"params": {"account_id": "18ce54d4x5t"}}, "data": said})
 
 
+def quoting(parameter: Any, value: Any) -> Response:
+    """A refusal of one of two conversions, told by a value."""
+    error = {"code": "INVALID_PARAMETER", "message": f"{parameter} ({value}) is not valid", "parameter": parameter}
+    people = [[{"hashed_email": "abc"}, {"twclid": "t"}], [{"hashed_email": "abcd", "user_agent": "UA"}]]
+    sent = [{"conversion_id": f"e{n}", "identifiers": ids, "value": "1.00"} for n, ids in enumerate(people)]
+    return replace(answer(400, {"errors": [error]}), sent=sent)
+
+
 def refusal(status: int, code: Any, message: Any = "words", **headers: str) -> Response:
     error = {"code": code, "message": message, "parameter": "hashed_email"}
     return answer(status, {"errors": [error], "request": {"params": {}}}, **headers)
@@ -138,6 +147,12 @@ ANSWERS = [
     Answer("a debug id of another type", processed(2, debug_id=[1]), Kind.TRANSIENT, maybe_stored=True),
     Answer("a bad value", refusal(400, "INVALID_PARAMETER", "hashed_email (abc) is not a valid SHA-256 hash"), Kind.REFUSED,
            code="INVALID_PARAMETER"),
+    Answer("an identifier that is quoted", quoting("hashed_email", "abc"), Kind.REFUSED, culprits={0: "INVALID_PARAMETER"}),
+    Answer("a value that both have", quoting("value", "1.00"), Kind.REFUSED,
+           culprits={0: "INVALID_PARAMETER", 1: "INVALID_PARAMETER"}),
+    Answer("a value that none has", quoting("hashed_email", "x"), Kind.REFUSED),
+    Answer("a parameter that none has", quoting("price_currency", "USD"), Kind.REFUSED),
+    Answer("a parameter of another type", quoting(["value"], "1.00"), Kind.REFUSED),
     Answer("too many", refusal(400, "INVALID_PARAMETER", "Conversion count limit is 500"), Kind.REFUSED),
     Answer("no event of the pixel", refusal(400, "INVALID_PARAMETER", "event_id (zz) is not a single event tag (SET)"),
            Kind.CONFIGURATION),
@@ -166,8 +181,10 @@ ANSWERS = [
 ]  # fmt: skip
 
 AT_SANDBOX = [
-    Struck("one bad conversion is found by halving", [{"kind": "reject_event", "match": "order-00007"}],
+    Struck("one bad conversion is found by the value that is quoted", [{"kind": "reject_event", "match": "order-00007"}],
            {State.REJECTED: 1}, "INVALID_PARAMETER"),
+    Struck("or by halving", [{"kind": "reject_event", "match": "order-00007", "code": "UNQUOTED"}],
+           {State.REJECTED: 1}, "UNQUOTED"),
     Struck("the pixel token instead of four keys", account={"auth": "pixel_token", "pixel_token": "sandbox-x-pixel-token"}),
     Struck("a wrong pixel token", want={State.RETRY: 12}, code="UNAUTHORIZED_ACCESS", failed=True,
            account={"auth": "pixel_token", "pixel_token": "another-token"}),
