@@ -11,7 +11,7 @@ from capi_pipeline.demo.rows import stamp
 LOOKBACK_DAYS = 90
 
 # A person's newest click of each parameter led to the conversion. It is knowable if it came with the lead itself; or if its page
-# was recorded, had landed with the conversion's hour, and is either on the conversion's device with no later click of somebody else,
+# was recorded, had landed with the conversion's hour, and is on the conversion's device with no later click of somebody else,
 # or connected with the conversion by a chain of rows.
 _RIGHT = f"""
 create temp table touched on commit drop as

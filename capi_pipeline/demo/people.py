@@ -191,17 +191,17 @@ def person(seed: int, number: int) -> Person:
     chance = rng.random
     around, place = circle(seed, number), number % NEIGHBOURS
     at_home = place < around.household
-    where = Random(around.home) if at_home else rng
+    where = Random(around.home) if at_home else rng  # a household has one address and one last name
     country = where.choice(_DRAW)
     region, words, city, postal = where.choice(COUNTRIES[country][1])
     street = f"{where.randrange(1, 400)} {where.choice(_STREETS)}"
     postal = "".join(str(where.randrange(10)) if c == "#" else c for c in postal)
     if country in _SCRIPTS and chance() < 0.6:
         firsts, lasts = _SCRIPTS[country]
-        first, last = rng.choice(firsts), rng.choice(lasts)
+        first, last = rng.choice(firsts), where.choice(lasts)
     else:
         first = rng.choice(_LATIN[0])
-        last = rng.choice(_LATIN[1]) + rng.choice(_SYLLABLES) + rng.choice(_SYLLABLES)
+        last = where.choice(_LATIN[1]) + where.choice(_SYLLABLES) + where.choice(_SYLLABLES)
     if chance() < GMAIL:
         email = f"capi.demo.shopper{number}@{'googlemail.com' if chance() < 0.1 else 'gmail.com'}"
     else:
