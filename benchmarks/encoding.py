@@ -1,7 +1,6 @@
 """What encoding costs, platform by platform: `python benchmarks/encoding.py --write`. No server, no database.
 
-The same purchases for each platform, with every click id and cookie that any of them reads; the accounts are those of the
-demo's documents. From hashed rows to the bytes of the requests: decide, encode, batch, serialise.
+The same purchases for each platform, with its own click ids and cookies; the accounts are those of the demo's documents. From hashed rows to the bytes of the requests: decide, encode, batch, serialise.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from capi_pipeline.conversions.consent import ConsentPolicy
 from capi_pipeline.conversions.conversion import conversions
 from capi_pipeline.conversions.transform import transform
 from capi_pipeline.destinations import load
-from capi_pipeline.platforms import all_recipes
 from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.batching import batches
 from capi_pipeline.rendering import to_batch
@@ -33,11 +31,9 @@ SLOWEST = 4  # times the median: a quarter of its speed
 def main(rows: int = 4000, repetitions: int = 5, write: bool = False) -> None:
     """Print the table; with --write, put it into benchmarks/README.md."""
     platforms = [config.resolve(ENVIRONMENT) for config in load(DESTINATIONS)]
-    clicks = {name for platform in platforms for name in platform.click_ids}
-    cookies = {name: "fb.1.1758000000000.1098115397" for platform in platforms for name in platform.browser_ids}
-    hashed = transform(to_batch([purchase(n, clicks, cookies) for n in range(rows)]), all_recipes(), ConsentPolicy())
     costs = {}
     for platform in platforms:
+        hashed = transform(to_batch([purchase(n, platform) for n in range(rows)]), platform.recipes(), ConsentPolicy())
         runs = [encoded(platform, hashed) for _ in range(repetitions)]
         costs[platform.name] = (min(cost for cost, _ in runs), runs[0][1])
     median = statistics.median(cost for cost, _ in costs.values())
@@ -56,18 +52,18 @@ def main(rows: int = 4000, repetitions: int = 5, write: bool = False) -> None:
         put("encoding", page)
 
 
-def purchase(number: int, clicks: set[str], cookies: dict[str, str]) -> dict[str, Any]:
+def purchase(number: int, platform: Platform) -> dict[str, Any]:
     """A purchase that every platform takes."""
     when = NOW - timedelta(hours=1)
     clicked = (when - timedelta(hours=9)).isoformat()
     return {
         "event_id": f"order-{number}", "event_name": "purchase", "event_time": when, "recorded_at": when,
         "action_source": "website", "source_url": "https://shop.example/thanks", "transaction_id": str(number),
-        "value": "149.97", "currency": "USD", "country": "US", "region": "CA", "city": "San Francisco", "postal_code": "94105",
+        "value": "149.97", "currency": "EUR", "country": "US", "region": "CA", "city": "San Francisco", "postal_code": "94105",
         "first_name": "Jane", "last_name": f"Doe {number}", "emails": [f"person{number}@example.com"],
         "phones": [f"+1415555{number % 10000:04d}"], "user_id": f"c{number}", "anonymous_id": f"b{number}",
-        "ip_address": "203.0.113.7", "user_agent": "Mozilla/5.0", "browser_ids": cookies,
-        "click_ids": {name: {"value": f"{name}-{number}", "clicked_at": clicked} for name in clicks},
+        "ip_address": "203.0.113.7", "user_agent": "Mozilla/5.0", "browser_ids": dict.fromkeys(platform.browser_ids, "fb.1.1758000000000.1098115397"),
+        "click_ids": {name: {"value": f"{name}-{number}".ljust(34, "x"), "clicked_at": clicked} for name in platform.click_ids},
         "contents": [{"id": "SKU-1", "name": "Shoe", "category": "Shoes", "brand": "Acme", "quantity": 3, "price": 49.99}],
         "consent_ad_storage": "granted", "consent_ad_user_data": "granted", "consent_ad_personalization": "granted",
     }  # fmt: skip
