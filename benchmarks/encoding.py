@@ -1,6 +1,7 @@
 """What encoding costs, platform by platform: `python benchmarks/encoding.py --write`. No server, no database.
 
-The same purchases for each platform, with its own click ids and cookies; the accounts are those of the demo's documents. From hashed rows to the bytes of the requests: decide, encode, batch, serialise.
+The same purchases for each platform, with its own click ids and cookies; the accounts are those of the demo's documents. From
+hashed rows to the bytes of the requests: decide, encode, batch, serialise.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def main(rows: int = 4000, repetitions: int = 5, write: bool = False) -> None:
 def purchase(number: int, platform: Platform) -> dict[str, Any]:
     """A purchase that every platform takes."""
     when = NOW - timedelta(hours=1)
+    cookies = dict.fromkeys(platform.browser_ids, "fb.1.1758000000000.1098115397")
     clicked = (when - timedelta(hours=9)).isoformat()
     return {
         "event_id": f"order-{number}", "event_name": "purchase", "event_time": when, "recorded_at": when,
@@ -62,7 +64,7 @@ def purchase(number: int, platform: Platform) -> dict[str, Any]:
         "value": "149.97", "currency": "EUR", "country": "US", "region": "CA", "city": "San Francisco", "postal_code": "94105",
         "first_name": "Jane", "last_name": f"Doe {number}", "emails": [f"person{number}@example.com"],
         "phones": [f"+1415555{number % 10000:04d}"], "user_id": f"c{number}", "anonymous_id": f"b{number}",
-        "ip_address": "203.0.113.7", "user_agent": "Mozilla/5.0", "browser_ids": dict.fromkeys(platform.browser_ids, "fb.1.1758000000000.1098115397"),
+        "ip_address": "203.0.113.7", "user_agent": "Mozilla/5.0", "browser_ids": cookies,
         "click_ids": {name: {"value": f"{name}-{number}".ljust(34, "x"), "clicked_at": clicked} for name in platform.click_ids},
         "contents": [{"id": "SKU-1", "name": "Shoe", "category": "Shoes", "brand": "Acme", "quantity": 3, "price": 49.99}],
         "consent_ad_storage": "granted", "consent_ad_user_data": "granted", "consent_ad_personalization": "granted",
