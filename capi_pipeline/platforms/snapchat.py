@@ -137,9 +137,8 @@ class Snapchat(Platform):
     def event_name(self, c: Conversion) -> str:
         if c.event_name == "refund":
             raise Withhold(Reason.UNSUPPORTED_EVENT, "Snapchat takes no refunds")
-        return self.config.custom_event_map.get(c.name) or self.event_names.get(c.event_name) or self.configured(
-            "custom_event_map", c.name
-        )  # fmt: skip
+        known = self.config.custom_event_map.get(c.name) or self.event_names.get(c.event_name)
+        return known or self.configured("custom_event_map", c.name)
 
     def encode(self, c: Conversion) -> Payload:
         self.group(c)
@@ -208,16 +207,16 @@ class Snapchat(Platform):
         return data
 
     def app_data(self, c: Conversion, personal: bool) -> Payload:
+        """`personal`: personalisation was not refused."""
         need(c.system, "an app event needs device.os")
         if c.system not in ("ios", "android"):
             raise Withhold(Reason.INVALID_VALUE, "Snapchat takes app events of iOS and Android")
         extended = [""] * 16
         extended[0] = "i2" if c.system == "ios" else "a2"
         extended[4] = c.device.get("os_version") or ""
-        tracked = c.may_track and personal
         return {
             "app_id": c.device.get("app_id"),
-            "advertiser_tracking_enabled": int(tracked),
+            "advertiser_tracking_enabled": int(c.may_track and personal),
             "extinfo": extended,
         }
 
