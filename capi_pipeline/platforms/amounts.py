@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from capi_pipeline.conversions.conversion import Amount
 from capi_pipeline.platforms.outcomes import Reason, Withhold
@@ -25,6 +26,20 @@ def text(amount: Amount, least: int = 0, most: int = 4) -> str:
     whole, _, fraction = f"{amount:.{most}f}".partition(".")
     fraction = fraction.rstrip("0").ljust(least, "0")
     return f"{whole}.{fraction}" if fraction else whole
+
+
+def whole_lines(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of an order; none where one lacks its id, price or quantity: a part of an order is another amount."""
+    whole = all(
+        line["id"] and line["price"] is not None and line["price"] >= 0 and (line["quantity"] or 0) >= 1
+        for line in contents
+    )
+    return contents if whole else []
+
+
+def total(lines: list[dict[str, Any]]) -> Decimal:
+    """What whole lines come to, exactly."""
+    return sum((Decimal(repr(line["price"])) * line["quantity"] for line in lines), Decimal())
 
 
 def minor_units(amount: Amount, currency: str) -> int:

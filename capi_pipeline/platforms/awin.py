@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, SecretStr
 
 from capi_pipeline.conversions.conversion import Conversion
+from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import (
@@ -81,9 +82,8 @@ class Awin(Platform):
         if not (awc or voucher):
             raise Withhold(Reason.NO_CLICK_ID, "neither an awc click id nor a voucher: nobody could be credited")
         sale = c.event_name == "purchase"
-        amount = need(c.value, "a sale needs value and currency") if sale else 1  # leads are counted
-        if amount < 0:
-            raise Withhold(Reason.INVALID_VALUE, "Awin takes no negative value")
+        value = amounts.not_negative(c.value)
+        amount = need(value, "a sale needs value and currency") if sale else 1  # leads are counted
         return {
             "orderReference": (c.transaction_id or c.event_id)[:LONGEST_REFERENCE],
             "amount": amount,
@@ -144,9 +144,9 @@ def without(taken: Verdict, failed: list[Payload], sent: list[str]) -> Verdict:
 def basket(c: Conversion, group: str) -> list[Payload]:
     """The lines of the order; none of them where one lacks what Awin requires of each."""
     lines = []
-    for item in c.contents:
+    for item in amounts.whole_lines(c.contents):
         sku, name = bare(item["id"]), bare(item["name"])
-        if not (sku and name) or item["price"] is None or item["price"] < 0 or (item["quantity"] or 0) < 1:
+        if not (sku and name):
             return []
         lines.append({
             "id": sku, "name": name, "price": item["price"], "quantity": item["quantity"], "sku": sku,

@@ -84,16 +84,17 @@ class Cj(Platform):
         click = c.click_id(*self.click_ids) or c.browser_ids.get("cje")
         if not click:
             raise Withhold(Reason.NO_CLICK_ID, "no cjevent, without which CJ pays nobody")
-        if c.value is not None and c.value < 0:
-            raise Withhold(Reason.INVALID_VALUE, "CJ takes no negative value")
-        items = lines(c) if c.event_name == "purchase" else []
-        if c.event_name == "purchase" and c.value is None and not items:
+        value, sale = amounts.not_negative(c.value), c.event_name == "purchase"
+        items = amounts.whole_lines(c.contents) if sale else []
+        if len(items) > MOST_ITEMS:
+            raise Withhold(Reason.INVALID_VALUE, f"CJ takes at most {MOST_ITEMS} lines of an order")
+        if sale and value is None and not items:
             raise Withhold(Reason.MISSING_FIELD, "a sale needs a value, or lines with id, price and quantity")
         return {
             **key,
             "eventTime": iso(c.event_time),
             "cjEvent": click,
-            "amount": None if c.value is None else amounts.text(c.value),
+            "amount": None if value is None else amounts.text(value),
             "currency": c.currency,
             "coupon": (c.coupon or "").strip(),
             "items": [
@@ -111,10 +112,7 @@ class Cj(Platform):
 
     def cancellation(self, c: Conversion) -> Payload:
         """A whole refund. A partial one would have to restate the complete rest of the order, which a refund does not hold."""
-        left = need(c.remaining_value, "a refund needs remaining_value")
-        if left < 0:
-            raise Withhold(Reason.INVALID_VALUE, "remaining_value is negative")
-        if left > 0:
+        if need(amounts.not_negative(c.remaining_value), "a refund needs remaining_value") > 0:
             raise Withhold(Reason.UNSUPPORTED_EVENT, "CJ takes whole refunds only")
         name = c.original_event_name
         order = self.key(name, c.transaction_id or need(c.original_event_id, "a refund needs original_event_id"))
@@ -180,21 +178,9 @@ def read_errors(outer: list[Payload], inner: list[Payload], taken: int, count: i
     return Verdict(Kind.REFUSED, maybe_stored=taken > 0, code=" ".join(dict.fromkeys(codes)), message=words)
 
 
-def lines(c: Conversion) -> list[dict[str, Any]]:
-    """The lines of the order; none where one lacks what CJ requires of each. Raises Withhold."""
-    if len(c.contents) > MOST_ITEMS:
-        raise Withhold(Reason.INVALID_VALUE, f"CJ takes at most {MOST_ITEMS} lines of an order")
-    whole = all(
-        item["id"] and item["price"] is not None and item["price"] >= 0 and (item["quantity"] or 0) >= 1
-        for item in c.contents
-    )
-    return c.contents if whole else []
-
-
 def discount(c: Conversion, items: list[dict[str, Any]]) -> str | None:
     """By how much the lines exceed the order's value."""
     if not items or c.value is None:
         return None
-    total = sum((Decimal(repr(item["price"])) * item["quantity"] for item in items), Decimal())
-    over = total - Decimal(repr(c.value))
+    over = amounts.total(items) - Decimal(repr(c.value))
     return amounts.text(float(over)) if over > 0 else None

@@ -86,8 +86,7 @@ class Impact(Platform):
         return ACTIONS if c.event_name == "refund" else CONVERSIONS
 
     def encode(self, c: Conversion) -> Payload:
-        if c.value is not None and c.value < 0:
-            raise Withhold(Reason.INVALID_VALUE, "impact.com takes no negative value")
+        amounts.not_negative(c.value)
         if c.event_name == "refund":
             return self.change(c)
         event_type = self.configured("event_types", f"custom:{c.name}" if c.event_name == "custom" else c.name)
@@ -122,12 +121,11 @@ class Impact(Platform):
             "OrderId": order_id(c.transaction_id or need(c.original_event_id, "a refund needs original_event_id")),
             "Reason": self.config.refund_reason,
         }
-        items = lines(c)
-        if self.config.refunds == "lines" and len(items) == 1 and total(items) == Decimal(repr(value)):
+        items = amounts.whole_lines(c.contents)
+        of_one_line = len(items) == 1 and amounts.total(items) == Decimal(repr(value))
+        if self.config.refunds == "lines" and of_one_line and c.remaining_value != 0:
             return change | {"Sku": items[0]["id"], "ItemSubTotalDelta": amounts.text(-value)}
-        left = need(c.remaining_value, "a refund needs remaining_value (the new total)")
-        if left < 0:
-            raise Withhold(Reason.INVALID_VALUE, "remaining_value is negative")
+        left = need(amounts.not_negative(c.remaining_value), "a refund needs remaining_value (the new total)")
         return change | {"Amount": amounts.text(left)}
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
@@ -216,10 +214,10 @@ def money(c: Conversion) -> Payload:
         "OrderTax": None if c.tax is None else amounts.text(c.tax),
         "OrderShipping": None if c.shipping is None else amounts.text(c.shipping),
     }
-    items = lines(c)
+    items = amounts.whole_lines(c.contents)
     if not items:
         return out | {"OrderSubTotalPostDiscount": amounts.text(c.value)}
-    over = total(items) - Decimal(repr(c.value))
+    over = amounts.total(items) - Decimal(repr(c.value))
     out["OrderDiscount"] = amounts.text(float(over)) if over > 0 else None
     for number, item in enumerate(items, 1):
         out |= {
@@ -231,19 +229,6 @@ def money(c: Conversion) -> Payload:
             f"ItemPrice{number}": amounts.text(item["price"]),
         }
     return out
-
-
-def lines(c: Conversion) -> list[dict[str, Any]]:
-    """The lines of the order; none where one lacks its id, price or quantity."""
-    whole = all(
-        item["id"] and item["price"] is not None and item["price"] >= 0 and (item["quantity"] or 0) >= 1
-        for item in c.contents
-    )
-    return c.contents if whole else []
-
-
-def total(items: list[dict[str, Any]]) -> Decimal:
-    return sum((Decimal(repr(item["price"])) * item["quantity"] for item in items), Decimal())
 
 
 def reset(response: Response) -> timedelta | None:

@@ -85,6 +85,7 @@ CASES = [
     Case("exact decimals", event(value="0.3", contents=[{**ITEM, "price": 0.1, "quantity": 3}]), {f"{V}.discount": GONE}),
     Case("a hundred lines", event(contents=[ITEM] * 100), {f"{V}.items[99].sku": "SKU-1"}),
     Case("and one more", event(contents=[ITEM] * 101), Reason.INVALID_VALUE),
+    Case("of a lead, which has none", event("sign_up", contents=[ITEM] * 101), {f"{V}.items": GONE}),
     # action trackers
     Case("a lead without a tracker", event("donate"), Reason.NOT_CONFIGURED, {"action_trackers": {"purchase": 1}}),
     Case("an own event without one", event("custom", custom_event_name="Other"), Reason.NOT_CONFIGURED),

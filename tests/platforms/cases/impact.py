@@ -125,6 +125,8 @@ CASES = [
         )
     ),
     Case("a whole refund", event("refund", **{**BACK, "contents": [], "remaining_value": 0}), {f"{F}.Amount": "0"}),
+    Case("the last return of an order leaves nothing, whatever came before", event("refund", **{**BACK, "remaining_value": 0}),
+         {f"{F}.Amount": "0", f"{F}.ItemSubTotalDelta": GONE}),
     Case("one line needs no total", event("refund", **{**BACK, "remaining_value": None}), {f"{F}.ItemSubTotalDelta": "-19"}),
     Case("a new total does", event("refund", **{**BACK, "remaining_value": None}), Reason.MISSING_FIELD, TOTALS),
     Case("no refund below zero", event("refund", **{**BACK, "value": "-19"}), Reason.INVALID_VALUE),
