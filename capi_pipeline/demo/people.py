@@ -196,12 +196,13 @@ def person(seed: int, number: int) -> Person:
     region, words, city, postal = where.choice(COUNTRIES[country][1])
     street = f"{where.randrange(1, 400)} {where.choice(_STREETS)}"
     postal = "".join(str(where.randrange(10)) if c == "#" else c for c in postal)
-    if country in _SCRIPTS and chance() < 0.6:
+    if country in _SCRIPTS and where.random() < 0.6:
         firsts, lasts = _SCRIPTS[country]
-        first, last = rng.choice(firsts), where.choice(lasts)
+        last = where.choice(lasts)
     else:
-        first = rng.choice(_LATIN[0])
+        firsts = _LATIN[0]
         last = where.choice(_LATIN[1]) + where.choice(_SYLLABLES) + where.choice(_SYLLABLES)
+    first = firsts[(where.randrange(len(firsts)) + place) % len(firsts)]  # no two of a household
     if chance() < GMAIL:
         email = f"capi.demo.shopper{number}@{'googlemail.com' if chance() < 0.1 else 'gmail.com'}"
     else:
@@ -225,7 +226,7 @@ def person(seed: int, number: int) -> Person:
         first=first,
         last=last,
         email=email,
-        phone=_mobile(rng, country),
+        phone=_mobile(seed, number, country),
         former_phone=(
             _international(person(seed, number + 1)) if around.phone_passed_on and place == NEIGHBOURS - 2 else None
         ),
@@ -246,19 +247,22 @@ def person(seed: int, number: int) -> Person:
     )
 
 
-def _mobile(rng: Random, country: str) -> str:
-    """The national number of a mobile: the library's example with other last digits, if that is a valid number."""
+def _mobile(seed: int, owner: int, country: str) -> str:
+    """The national number of the mobile of this person alone: the library's example with other last digits, if it is valid."""
     example = _EXAMPLES[country]
     assert example is not None
     assert example.national_number
+    place = seed * 7_919 + owner * 104_729  # a prime: the numbers of neighbours lie far apart
     while True:
         if country == "US":  # the exchange 555 belongs to nobody
-            national = rng.choice(_AREAS) * 10_000_000 + 5_550_000 + rng.randrange(10_000)
+            area, last = divmod(place % (len(_AREAS) * 10_000), 10_000)
+            national = _AREAS[area] * 10_000_000 + 5_550_000 + last
         else:
-            national = example.national_number // 1_000_000 * 1_000_000 + rng.randrange(1_000_000)
+            national = example.national_number // 1_000_000 * 1_000_000 + place % 1_000_000
         number = phonenumbers.PhoneNumber(country_code=example.country_code, national_number=national)
         if phonenumbers.is_valid_number(number):
             return str(national)
+        place += 500_009
 
 
 def contact_email(rng: Random, who: Person) -> str | None:

@@ -171,7 +171,7 @@ def read(warehouse: Warehouse) -> Found:
 def _together(connection: Connection) -> Iterator[list[tuple[str, str | None]]]:
     for query in _TOGETHER:
         for row in connection.execute(text(query)).mappings():
-            yield list(row.items())
+            yield [(str(kind), value) for kind, value in row.items()]
 
 
 def _facts(connection: Connection) -> Facts:
