@@ -18,6 +18,8 @@ from tests.platforms.support import cases, made
 
 PLATFORMS = {name: made(name) for name in NAMES}
 TESTING = {  # nothing counts while a test mode is on
+    "awin": made("awin", {"is_test": True}),
+    "cj": made("cj", {"validate_only": True}),
     "ga4": made("ga4", {"validate_only": True}),
     "google_ads": made("google_ads", {"validate_only": True}),
     "google_data_manager": made("google_data_manager", {"validate_only": True}),
