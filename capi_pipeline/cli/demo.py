@@ -80,8 +80,8 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
         title = f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC"
         out.print(table(title, ("destination", *counted), body))
         reasons = sorted({reason for row in report for reason in row["withheld"]})
-        why = [[reason, *(row["withheld"].get(reason, 0) for row in report)] for reason in reasons]
-        out.print(table("Withheld, by reason", ("reason", *(row["destination"] for row in report)), why))
+        why = [[row["destination"], *(row["withheld"].get(reason, 0) for reason in reasons)] for row in report]
+        out.print(table("Withheld, by reason", ("destination", *reasons), why))
         out.print(
             table(
                 "Conversions with an identifier, of all",
