@@ -340,7 +340,7 @@ click_ids as (
     select
         row_id,
         {{ json_object_agg('parameter', json_object({'value': 'value', 'clicked_at': iso_time('clicked_at')})) }} as click_ids,
-        not bool_and(own) as found
+        array_agg(parameter) filter (where not own) as found
     from last_clicks
     group by row_id
 ),
@@ -449,6 +449,7 @@ contact_lists as (
         row_id,
         id_type,
         {{ json_array_agg('contact', order_by='place, contact') }} as contacts,
+        bool_or(told) as told,
         not bool_and(told) as found
     from distinct_contacts
     group by row_id, id_type
@@ -458,8 +459,10 @@ people as (
     select
         events.row_id,
         emails.contacts as emails,
+        coalesce(emails.told, false) as emails_told,
         coalesce(emails.found, false) as emails_found,
         phones.contacts as phones,
+        coalesce(phones.told, false) as phones_told,
         coalesce(phones.found, false) as phones_found,
         coalesce(events.first_name, customers.first_name) as first_name,
         coalesce(events.last_name, customers.last_name) as last_name,
@@ -638,10 +641,13 @@ select
         from (
             values
                 ('user_id', events.user_id is distinct from events.told_user_id),
-                ('emails', people.emails_found),
-                ('phones', people.phones_found),
-                ('ip_address', events.network_found),
-                ('click_ids', click_ids.found)
+                ('emails', people.emails_found and not people.emails_told),
+                ('more_emails', people.emails_found and people.emails_told),
+                ('phones', people.phones_found and not people.phones_told),
+                ('more_phones', people.phones_found and people.phones_told),
+                ('ip_address', events.network_found)
+            union all
+            select 'click_ids.' || parameter, true from unnest(click_ids.found) as clicks (parameter)
         ) as fields (field, found)
         where found
     ) as enriched
