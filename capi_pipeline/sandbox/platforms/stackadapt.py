@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -52,7 +53,10 @@ class StackAdapt(Platform):
             [
                 Event(
                     account=query[key],
-                    identity="\x1f".join((name, str(order or ""), query.get("url", ""), query["ip_fwd"])),
+                    # without an order nothing in a hit says that it is the same as another
+                    identity="\x1f".join(
+                        (name, str(order or secrets.token_hex(8)), query.get("url", ""), query["ip_fwd"])
+                    ),
                     name=name,
                     id=order,
                     payload=hit,

@@ -58,7 +58,8 @@ def empty(status: int) -> Reply:
 def recorded(action: Mapping[str, Any]) -> Event:
     name, order = action.get("name"), action.get("orderid")
     outcome = "ignored" if not valid(action) else None if name in NAMES else "unknown_name"
-    key = "\x1f".join((str(action.get("click-id")), str(name), str(order or "")))
+    # Without an order, two actions of one click are told apart by their time only.
+    key = "\x1f".join((str(action.get("click-id")), str(name), str(order or action.get("timestamp") or "")))
     return Event(
         account=ACCOUNT_ID, identity=key if outcome is None else payload_digest(action), name=str(name),
         id=order if isinstance(order, str) else None, payload=action, window=WINDOW, outcome=outcome,
