@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,8 @@ from capi_pipeline.cli.output import Json, dump, out, progress, table
 from capi_pipeline.errors import ConfigurationError, without_values
 from capi_pipeline.settings import DBT_PROJECT, Settings, settings
 from capi_pipeline.warehouse import Warehouse
+
+UNTIL = datetime(2026, 1, 15, 12, tzinfo=UTC)  # the end of the simulated day: the same seed gives the same figures
 
 
 def register(app: typer.Typer) -> None:
@@ -88,6 +91,7 @@ def _warehouse(bar: Any, chosen: Settings, seed: int, conversions: int, generate
         shop.fill(
             url,
             conversions=conversions,
+            until=UNTIL,
             seed=seed,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -35,6 +35,7 @@ class Facts:
         default_factory=dict
     )  # device -> predicted person; None: quarantined
     refused: frozenset[tuple[str, str]] = frozenset()  # conversions of people who refused
+    refusing: frozenset[str] = frozenset()  # devices on which somebody refused
 
 
 @dataclass
@@ -85,6 +86,7 @@ def losses(truth: Mapping[Slot, Right], attached: Mapping[Slot, str], facts: Fac
 
 
 REFUSED = "missed: the person refused"
+REFUSED_THERE = "missed: the person refused on the click's device"
 UNSEEN = "wrong: an older click, for the right one was not recorded or is not connected"
 
 
@@ -103,6 +105,8 @@ def _missed(slot: Slot, right: Right, facts: Facts) -> str:
         return "missed: the click's device is quarantined" if known else "missed: the click's device has no person"
     if facts.person[conversion] not in people:
         return "missed: the click's device is another person's"
+    if devices <= facts.refusing:
+        return REFUSED_THERE
     return "missed: the person is right"
 
 

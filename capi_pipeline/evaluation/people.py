@@ -83,8 +83,9 @@ def losses(ids: Iterable[Id]) -> dict[str, int]:
         for members in sorted(of_person.values(), key=len, reverse=True):
             lost[f"not connected by rows: {_content(members)}"] += before * len(members)
             before += len(members)
-            without = sum(id_.predicted is None for id_ in members)
-            lost["connected, but an id has no person"] += pairs(len(members)) - pairs(len(members) - without)
+            alone = [id_ for id_ in members if id_.predicted is None]
+            for left, id_ in enumerate(alone, len(members) - len(alone)):
+                lost[f"connected, but the {id_.kind} has no person"] += left
             apart = Counter(id_.predicted for id_ in members if id_.predicted is not None)
             lost["connected, but given to two persons"] += pairs(apart.total()) - sum(map(pairs, apart.values()))
     found = stitched(ids)

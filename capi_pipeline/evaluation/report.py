@@ -16,7 +16,8 @@ def document(found: Found, seed: int | None) -> dict[str, Any]:
     all_ = counts.pop("")
     stitched, oracle = people.stitched(found.ids), people.knowable(found.ids)
     lost = clicks.losses(found.truth, found.attached, found.facts)
-    refused, unseen = lost.get(clicks.REFUSED, 0), lost.get(clicks.UNSEEN, 0)
+    refused = lost.get(clicks.REFUSED, 0) + lost.get(clicks.REFUSED_THERE, 0)
+    unseen = lost.get(clicks.UNSEEN, 0)
     return {
         "seed": seed,
         "clicks": {
@@ -149,12 +150,19 @@ def _clicks(figures: Mapping[str, Any], path: Path) -> Path:
 
 
 def _losses(figures: Mapping[str, Any], path: Path) -> Path:
-    rows = sorted(figures["losses"].items(), key=lambda item: item[1])
-    figure = _figure(len(rows))
-    axes = figure.subplots()
-    axes.barh([why for why, _ in rows], [count for _, count in rows], color="#b3552f")
-    axes.set_xscale("symlog")
-    axes.set_title("Where it loses: clicks, and pairs of ids", loc="left")
+    halves = {
+        part: sorted((n, why.removeprefix(f"{part}, ")) for why, n in figures["losses"].items() if why.startswith(part))
+        for part in ("clicks", "people")
+    }
+    figure = _figure(3 + sum(map(len, halves.values())))
+    panels = figure.subplots(2, height_ratios=[max(len(rows), 1) for rows in halves.values()])
+    titles = ("Where clicks are lost or wrong", "Where pairs of a person's ids are lost or wrong")
+    for axes, rows, title in zip(panels, halves.values(), titles, strict=True):
+        bars = axes.barh([why for _, why in rows], [count for count, _ in rows], color="#b3552f")
+        axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+        axes.set_xscale("symlog")
+        axes.margins(x=0.15)
+        axes.set_title(title, loc="right")
     figure.savefig(path)
     return path
 
@@ -162,4 +170,4 @@ def _losses(figures: Mapping[str, Any], path: Path) -> Path:
 def _figure(rows: int) -> Any:
     from matplotlib.figure import Figure  # half a second to load, and no window: the file formats only
 
-    return Figure(figsize=(9, 1.4 + 0.24 * max(rows, 4)), dpi=120, layout="constrained")
+    return Figure(figsize=(10, 1.4 + 0.26 * max(rows, 4)), dpi=120, layout="constrained")

@@ -28,6 +28,7 @@ MODELS = {
     "staging.stg_customers": ("customer_id", "email", "phone"),
     "staging.stg_orders": ("order_id", "customer_id", "anonymous_id", "email", "phone"),
     "staging.stg_leads": ("lead_id", "customer_id", "anonymous_id", "email", "phone"),
+    "staging.stg_consents": ("subject_type", "subject", "ad_storage", "ad_user_data"),
     "staging.base_web_events": ("anonymous_id", "user_id", "session_id", "properties"),
 }
 MART = ("event_name", "transaction_id", "lead_id", "click_ids", "consent_ad_storage", "consent_ad_user_data")
@@ -67,6 +68,10 @@ select count(*) from (
     inner join identity.identity_ids as ids on ids.id_type = spellings.id_type and ids.id_key = spellings.id_key
     group by spellings.id_type, spellings.spelling having count(distinct ids.person_id) > 1
 ) as several
+"""
+_REFUSING = """
+select distinct subject from staging.stg_consents
+where subject_type = 'anonymous_id' and (ad_storage = 'denied' or ad_user_data = 'denied')
 """
 _TOGETHER = (
     "select customer_id, email, phone from staging.stg_customers",
@@ -187,6 +192,7 @@ def _facts(connection: Connection) -> Facts:
     given = _rows(connection, "select conversion_type, conversion_id, person_id from identity.identity_conversions")
     ids = _rows(connection, "select id_key, person_id from identity.identity_ids where id_type = 'anonymous_id'")
     refused = _rows(connection, "select conversion_type, conversion_id from made where refused")
+    refusing = _rows(connection, _REFUSING)
     return Facts(
         devices={click: frozenset(found) for click, found in devices.items()},
         owners={device: frozenset(people) for device, people in owners.items()},
@@ -194,6 +200,7 @@ def _facts(connection: Connection) -> Facts:
         person={(kind, id_): person for kind, id_, person in given if person},
         device_person=dict(map(tuple, ids)),
         refused=frozenset((kind, id_) for kind, id_ in refused),
+        refusing=frozenset(device for (device,) in refusing),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capi_pipeline.evaluation.clicks import REFUSED, UNSEEN, Facts, Right, Slot, losses, score
+from capi_pipeline.evaluation.clicks import REFUSED, REFUSED_THERE, UNSEEN, Facts, Right, Slot, losses, score
 
 G, F = Slot("order", "O1", "gclid"), Slot("lead", "L1", "fbclid")
 FACTS = Facts(
@@ -56,6 +56,8 @@ def test_a_click_that_the_truth_does_not_have_is_wrong() -> None:
     [
         ({}, "missed: the person is right"),
         ({"refused": frozenset({("order", "O1")})}, REFUSED),
+        ({"refusing": frozenset({"phone"})}, REFUSED_THERE),
+        ({"refusing": frozenset({"laptop"})}, "missed: the person is right"),
         ({"devices": {}}, "missed: the click is on no page with a device"),
         ({"person": {}}, "missed: the conversion has no person"),
         ({"device_person": {"phone": None}}, "missed: the click's device is quarantined"),

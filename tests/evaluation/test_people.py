@@ -71,7 +71,8 @@ def test_the_classes_of_loss_add_up_to_what_is_lost() -> None:
     [
         (ids((1, "a", 1), (1, "a", 1)), {}),
         (ids((1, "a", 1), (1, "b", 1)), {"connected, but given to two persons": 1}),
-        (ids((1, "a", 1), (1, None, 1)), {"connected, but an id has no person": 1}),
+        (ids((1, "a", 1), (1, None, 1)), {"connected, but the email has no person": 1}),
+        (ids((1, None, 1), (1, None, 1), (1, "a", 1)), {"connected, but the email has no person": 3}),
         (ids((1, "a", 1), (2, "a", 2)), {"strangers made one person": 1}),
         (ids((1, "a", 1), (1, "b", 2)), {"not connected by rows: an address or number seen alone": 1}),
         (
