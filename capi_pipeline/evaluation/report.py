@@ -22,6 +22,7 @@ def document(found: Found, seed: int | None) -> dict[str, Any]:
         "seed": seed,
         "clicks": {
             **all_.document(),
+            "precision_where_seen": _ratio(all_.right, all_.attached - unseen),
             "recall_of_consented": _ratio(all_.right, all_.knowable - refused),
             "conversions": found.conversions,
             "by_parameter": {name: counts[name].document() for name in sorted(counts, key=lambda n: -counts[n].all)},
@@ -76,6 +77,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         [
             "Clicks on conversions",
             share(found["precision"]),
+            share(found["precision_where_seen"]),
             share(oracle["clicks_precision"]),
             share(found["recall"]),
             share(found["recall_of_consented"]),
@@ -83,6 +85,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         ],
         [
             "Pairs of a person's ids",
+            share(stitched["precision"]),
             share(stitched["precision"]),
             share(1.0),
             share(stitched["recall"]),
@@ -99,7 +102,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         [
             f"# Identity resolution, evaluated{seed}",
             "",
-            *_table(["", "precision", "an oracle's", "recall", "recall of what it may know", "an oracle's share of all"], head),
+            *_table(["", "precision", "where the right click was seen", "an oracle's", "recall", "recall of what it may know", "an oracle's share of all"], head),
             "",
             EXPLAINED,
             "",

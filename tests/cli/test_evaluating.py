@@ -68,7 +68,7 @@ def test_a_warehouse_of_a_few_rows_has_the_figures_of_a_hand(own: Capi, warehous
     assert figures["seed"] is None
     by_parameter = figures["clicks"].pop("by_parameter")
     assert figures["clicks"] == {
-        "precision": 0.5, "recall": 0.5, "recall_of_consented": 1.0,
+        "precision": 0.5, "precision_where_seen": 1.0, "recall": 0.5, "recall_of_consented": 1.0,
         "attached": 2, "right": 1, "knowable": 2, "all": 3, "conversions": 3,
     }  # fmt: skip
     assert by_parameter["fbclid"] == {
