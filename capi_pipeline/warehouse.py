@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,7 @@ from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, D
 from capi_pipeline.settings import EXAMPLE_URL
 
 ROWS = 8192  # rows of one batch: small enough to stay in the cache, large enough for vectorised work
+EVERY = frozenset(column.name for column in COLUMNS)
 
 
 class Warehouse:
@@ -47,8 +49,8 @@ class Warehouse:
                 "Install the SQLAlchemy dialect of your warehouse, or correct the URL.",
             ) from None
 
-    def check_table(self) -> None:
-        """Raise ContractError unless the table is there and has every column of the contract in its type."""
+    def check_table(self) -> set[str]:
+        """The table's columns. Raise ContractError unless it is there and has every column of the contract in its type."""
         schema, _, name = self.table.rpartition(".")
         try:
             inspector = inspect(self.engine)
@@ -62,7 +64,7 @@ class Warehouse:
                 "Build the dbt models (`capi sync`), or set CAPI_CONVERSIONS_TABLE to your own table. Nothing was sent.",
             )
         types = {column["name"].lower(): column["type"] for column in found}
-        missing = [column.name for column in COLUMNS if column.name not in types]
+        missing = [column.name for column in COLUMNS if column.name not in types and not column.optional]
         if missing:
             raise ContractError(
                 f"The table `{self.table}` lacks the contract's column{'s' * (len(missing) > 1)} {', '.join(missing)}.",
@@ -70,19 +72,32 @@ class Warehouse:
             )
         if self._is_postgresql:
             for column in COLUMNS:
-                if not _fits(types[column.name], column.kind):
+                if column.name in types and not _fits(types[column.name], column.kind):
                     raise _wrong_type(column, f"the table has {types[column.name]}")
+        return set(types)
 
     def hour(self, window: Window) -> Iterator[pa.RecordBatch]:
         """Batches of at most ROWS rows of the contract's schema, checked, in a fixed order.
 
         Raises ContractError (column, row key, rule), DeliveryError (unreachable now) or ConfigurationError.
         """
-        self.check_table()
+        present = self.check_table()
         self._unique(window)
-        for batch in _sized(self._read(window)):
+        for batch in _sized(self._read(window, present)):
             check(batch, window)
             yield batch
+
+    def identifiers(self, since: datetime) -> Iterator[tuple[Any, ...]]:
+        """(event_name, event_id, user_id, emails, phones, country) of each conversion that landed since then, streamed; JSON
+        as the driver gives it. Raises as `hour`."""
+        self.check_table()
+        fields = "event_name, event_id, user_id, emails, phones, country"
+        query = text(f"select {fields} from {self.table} where recorded_at >= :start")
+        try:
+            with self.engine.connect().execution_options(yield_per=ROWS) as connection:
+                yield from (tuple(row) for row in connection.execute(query, {"start": since}))
+        except SQLAlchemyError as error:
+            raise self._unreadable(error) from None
 
     def _unique(self, window: Window) -> None:
         """An event name and id stand once in an hour (first rule of exactly-once)."""
@@ -106,14 +121,14 @@ class Warehouse:
         except SQLAlchemyError as error:
             raise self._unreadable(error) from None
 
-    def _read(self, window: Window) -> Iterator[pa.RecordBatch]:
-        return self._arrow(window) if self._is_postgresql else self._rows(window)
+    def _read(self, window: Window, present: Set[str] = EVERY) -> Iterator[pa.RecordBatch]:
+        return self._arrow(window, present) if self._is_postgresql else self._rows(window, present)
 
     @property
     def _is_postgresql(self) -> bool:
         return self.url.get_backend_name() == "postgresql"
 
-    def _arrow(self, window: Window) -> Iterator[pa.RecordBatch]:
+    def _arrow(self, window: Window, present: Set[str] = EVERY) -> Iterator[pa.RecordBatch]:
         """PostgreSQL by ADBC: Arrow straight from the wire, without a Python object per value."""
         import adbc_driver_manager
         import adbc_driver_postgresql.dbapi as adbc
@@ -122,7 +137,7 @@ class Warehouse:
         where = _WITHIN.replace(":start", f"timestamptz '{times['start']}'").replace(
             ":end", f"timestamptz '{times['end']}'"
         )
-        fields = ", ".join(_as_arrow(column) for column in COLUMNS)
+        fields = ", ".join(_as_arrow(column) if column.name in present else "cast(null as text)" for column in COLUMNS)
         try:
             with adbc.connect(_libpq(self.url)) as connection, connection.cursor() as cursor:
                 cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(8 << 20)})
@@ -132,9 +147,9 @@ class Warehouse:
         except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
             raise self._unreadable(error, passing=True) from None  # the table was read a moment ago
 
-    def _rows(self, window: Window) -> Iterator[pa.RecordBatch]:
+    def _rows(self, window: Window, present: Set[str] = EVERY) -> Iterator[pa.RecordBatch]:
         """Any other warehouse, by SQLAlchemy's streamed rows."""
-        fields = ", ".join(column.name for column in COLUMNS)
+        fields = ", ".join(column.name if column.name in present else "null" for column in COLUMNS)
         query = text(f"select {fields} from {self.table} where {_WITHIN} {_ORDER}")
         try:
             with self.engine.connect().execution_options(yield_per=ROWS) as connection:

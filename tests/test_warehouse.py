@@ -16,7 +16,7 @@ import pytest
 from capi_pipeline import embedded, warehouse
 from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Kind, Window
 from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError
-from capi_pipeline.warehouse import ROWS, Warehouse
+from capi_pipeline.warehouse import EVERY, ROWS, Warehouse
 from tests import table
 from tests.table import HOUR, TABLE, row
 
@@ -284,3 +284,13 @@ def test_no_connection_is_left_open(warehouse_url: str, postgres_sockets: Path) 
         cursor.execute("select count(*) from pg_stat_activity where datname = %s", [name])
         assert cursor.fetchone() == (0,)
     admin.close()
+
+
+def test_what_identity_resolution_added_is_read_where_the_table_says_it(warehouse_url: str) -> None:
+    table.create(warehouse_url, [row(1, enriched=["emails", "click_ids.gclid"]), row(2)])
+    (batch,) = read(warehouse_url)
+    assert batch["enriched"].to_pylist() == ['["emails", "click_ids.gclid"]', None]
+    table.create(warehouse_url, [row(1), row(2)], without=["enriched"])
+    other = Warehouse(warehouse_url, TABLE)._rows(WINDOW, EVERY - {"enriched"})
+    for batches in (read(warehouse_url), list(warehouse._sized(other))):
+        assert [batch["enriched"].null_count for batch in batches] == [2]

@@ -68,12 +68,13 @@ ARROW = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `personal` ones are read by the transform and never leave it raw."""
+    """One column; `personal` ones are read by the transform and never leave it raw. A table may lack an `optional` one."""
 
     name: str
     kind: Kind = Kind.TEXT
     required: bool = False
     personal: bool = False
+    optional: bool = False
     allowed: tuple[str, ...] = ()
     pattern: str = ""
 
@@ -129,6 +130,7 @@ COLUMNS = (
     Column("tcf_string"),
     Column("gpp_string"),
     Column("gpp_sid"),
+    Column("enriched", Kind.ARRAY, optional=True),  # what would be missing without identity resolution: names, no values
 )
 SCHEMA = pa.schema([pa.field(column.name, ARROW[column.kind]) for column in COLUMNS])
 KEPT = tuple(column for column in COLUMNS if not column.personal)
@@ -197,6 +199,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "contents": (" of objects", _is_items),
     "emails": (" of text", _is_texts),
     "phones": (" of text", _is_texts),
+    "enriched": (" of text", _is_texts),
     "click_ids": (" of objects with `value` and `clicked_at` (ISO 8601)", _is_clicks),
 }
 

@@ -63,6 +63,7 @@ class Conversion:
     tcf_string: str | None
     gpp_string: str | None
     gpp_sid: str | None
+    enriched: list[str]
     withhold: str | None
     identifiers: Mapping[str, Sequence[str]]
 
@@ -216,6 +217,7 @@ _TIDY: dict[str, Callable[[Any], Any]] = {
     "click_ids": _clicks,
     "browser_ids": _texts,
     "device": _device,
+    "enriched": lambda names: [name for name in names if name],
 }
 
 

@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from capi_pipeline.conversions.conversion import Conversion, conversions
+from capi_pipeline.conversions.match_quality import Tally
 from capi_pipeline.delivery.attempt import Attempts, Member
 from capi_pipeline.delivery.decide import OnUnknown, Step, decide
 from capi_pipeline.delivery.http import Send
 from capi_pipeline.delivery.ledger import HELD_WORDS, Held, HourLedger, Item, Key, Ledger
 from capi_pipeline.delivery.pace import Pace
-from capi_pipeline.delivery.queries import unfinished
+from capi_pipeline.delivery.queries import lags, unfinished
 from capi_pipeline.delivery.redaction import Redactor, example
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
@@ -30,10 +31,12 @@ from capi_pipeline.errors import ConfigurationError, DeliveryError
 from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.batching import batches
 from capi_pipeline.platforms.outcomes import Reason, State, Withhold
+from capi_pipeline.platforms.ranking import signals
 from capi_pipeline.platforms.times import microseconds
 from capi_pipeline.platforms.wire import Payload
 
 LOOKUP = 2000  # events whose ledger rows are fetched at once
+UNMATCHED = (Reason.NO_IDENTIFIER, Reason.NO_CLICK_ID)  # withheld for what match quality is about, so part of it
 WAVE = 8  # requests that are claimed together where each holds one event
 
 
@@ -80,6 +83,7 @@ class Delivery:
             run.all(rows)
         for state, reason, code, number in self.ledger.counts(self.destination, hour):
             report.outcomes[(state, reason or code or "")] += number
+        report.quality, report.lags = run.tally.quality, lags(self.ledger, self.destination, hour)
         if report.error is None and run.waits:
             report.error = DeliveryError(
                 f"`{self.destination}` ({self.platform.title}) asked to be left alone until "
@@ -113,6 +117,7 @@ class _Run:
         self.latest: dict[str, int] = {}  # original's event id -> time of the hour's latest adjustment of it
         self.waits: datetime | None = None  # until when the platform asked to be left alone with some events
         self.again = delivery.ledger.knows(delivery.destination, self.hour)
+        self.tally = Tally(signals(delivery.platform), delivery.platform.limits.oldest)
         self.attempts = Attempts(
             delivery.destination,
             delivery.platform,
@@ -222,6 +227,7 @@ class _Run:
         kept: list[tuple[Item, tuple[State, str, str]]] = []
         late: list[Item] = []
         ready: list[Ready] = []
+        judged: list[Conversion] = []  # what the platform has or could have: their match quality is the hour's
         for c in chunk:
             row = known.get((c.event_name, c.event_id))
             unselected = self.delivery.select(c) if self.again else None
@@ -233,6 +239,7 @@ class _Run:
                 continue
             step, held = decide(row, self.hour, self.platform.deduplication, self.delivery.on_unknown, now)
             if step is Step.DONE:
+                judged.append(c)
                 continue
             since = row.unknown_since if row else None
             item = _item(c, since)
@@ -257,6 +264,8 @@ class _Run:
                     group = self.platform.group(c)
                     digest = _digest(payload)
                 except Withhold as no:
+                    if no.reason in UNMATCHED:
+                        judged.append(c)
                     detail = self.delivery.redact(no.detail)
                     if since is not None:  # it may be at the platform already, so it is not ours to forget
                         held = Held.NOT_SENDABLE
@@ -268,15 +277,17 @@ class _Run:
                     self.report.error = self.report.error or self.unencodable(c, error)
                     kept.append((item, (State.RETRY, "", f"cannot be encoded ({type(error).__name__})")))
                     continue
+                judged.append(c)
                 if row and row.state is State.REJECTED and row.payload_digest == digest:
                     continue  # the same payload would be rejected again
                 if self.report.example is None:
-                    self.report.example = example(payload, _personal(c))
+                    self.report.example = example(payload, personal(c))
                 item = _item(c, since, digest)
                 if self.stop.is_set():
                     late.append(item)
                 else:
                     ready.append((item, Group(group, row.at_most if row else None), payload))
+        self.tally.add(c for c in judged if not self.adjusts(c))  # a new total is matched by what it adjusts
         if kept:
             asks = self.platform.verdicts
             look_at = now + asks.first if asks else None
@@ -354,7 +365,7 @@ def _digest(payload: Payload) -> str:
     return hashlib.sha256(orjson.dumps(payload)).hexdigest()[:32]
 
 
-def _personal(c: Conversion) -> set[str]:
+def personal(c: Conversion) -> set[str]:
     """Texts of one conversion that an example payload must not show."""
     values = [c.ip_address, c.user_agent, *c.browser_ids.values(), *map(str, c.device.values())]
     values += [str(click.get("value") or "") for click in c.click_ids.values()]

@@ -37,6 +37,16 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Lags:
+    """How long conversions took, in seconds, as (half of them, 95 of 100): from the event to the warehouse, from there to
+    the platform's yes (or its queue), and both together."""
+
+    landing: tuple[float, float]
+    delivery: tuple[float, float]
+    total: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Open:
     """A destination's hour with something unfinished."""
 
@@ -87,6 +97,27 @@ def summaries(ledger: Ledger, since: datetime | None = None) -> list[Summary]:
     for destination, state, reason, count in ledger.query(query, since=since):
         found.setdefault(destination, Summary(destination, None)).add(state, reason, count)
     return list(found.values())
+
+
+def lags(ledger: Ledger, destination: str, hour: datetime) -> Lags | None:
+    """Of what the platform has of one hour; None where that is nothing."""
+    query = f"""select {_LAGS} from {SCHEMA}.deliveries d where destination = :name and hour = :hour and {_TAKEN}"""
+    return lags_of(ledger.query(query, name=destination, hour=hour)[0])
+
+
+def lags_since(ledger: Ledger, since: datetime, until: datetime) -> dict[str, Lags]:
+    """The same of all hours from `since` to before `until`, by destination."""
+    query = f"""select destination, {_LAGS} from {SCHEMA}.deliveries d
+        where hour >= :since and hour < :until and {_TAKEN} group by 1"""
+    found = {name: lags_of(values) for name, *values in ledger.query(query, since=since, until=until)}
+    return {name: known for name, known in found.items() if known}
+
+
+def lags_of(values: Sequence[Any]) -> Lags | None:
+    if any(value is None for value in values):
+        return None
+    landing, delivery, total = ((float(half), float(most)) for half, most in values)
+    return Lags(landing, delivery, total)
 
 
 def unfinished(ledger: Ledger) -> list[Open]:
@@ -161,6 +192,11 @@ def waiting_verdicts(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.query(query))
 
 
+_TAKEN = "state in ('accepted', 'pending') and d.settled_at is not null"
+_LAGS = ", ".join(
+    f"percentile_cont(array[0.5, 0.95]) within group (order by extract(epoch from {until} - {since}))"
+    for since, until in (("event_time", "recorded_at"), ("recorded_at", "settled_at"), ("event_time", "settled_at"))
+)
 _LEFT = f"(state in ('retry', 'sending') or {WAITS})"
 _CHOSEN = """(cast(:names as text[]) is null or destination = any(:names))
     and (cast(:ids as text[]) is null or event_id = any(:ids))

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from capi_pipeline.conversions.match_quality import MatchQuality
+from capi_pipeline.delivery.queries import Lags
 from capi_pipeline.platforms.outcomes import State
 
 SAMPLE = 5000
@@ -48,6 +50,8 @@ class Report:
     rows: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[tuple[State, str]] = field(default_factory=Counter)
+    quality: MatchQuality | None = None  # of the hour, whatever earlier runs have sent of it
+    lags: Lags | None = None
     sent: Counter[str] = field(default_factory=Counter)  # settled in this run, by state
     requests: int = 0
     retried: int = 0

@@ -18,6 +18,8 @@ SHARED = (
     "batching",
     "google",
     "outcomes",
+    "privacy",
+    "ranking",
     "times",
     "wire",
 )  # what the platforms are made of

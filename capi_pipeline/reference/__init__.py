@@ -10,7 +10,7 @@ from capi_pipeline import supports
 from capi_pipeline.conversions.contract import ACTION_SOURCES, COLUMNS, EVENT_NAMES, Column
 from capi_pipeline.destinations import DestinationConfig, Filter
 from capi_pipeline.platforms import NAMES, platform
-from capi_pipeline.reference import normalisation, platforms
+from capi_pipeline.reference import consent, normalisation, platforms
 from capi_pipeline.reference.tables import MADE, default, table
 from capi_pipeline.settings import Settings
 
@@ -22,7 +22,7 @@ def contract() -> str:
 
 {MADE}
 One row of the table `marts.conversions` (or of the one that `CAPI_CONVERSIONS_TABLE` names) is one conversion. Every column
-must exist; those that are not required may be null. JSON columns may be `json`, `jsonb` or text.
+must exist, but for the optional ones; those that are not required may be null. JSON columns may be `json`, `jsonb` or text.
 
 {table(("column", "type", "required", "rule"), rows)}
 Beyond single columns: `event_id` is unique with `event_name`; `value` and `currency` come together; a `refund` names
@@ -37,12 +37,13 @@ Action sources: {", ".join(f"`{name}`" for name in ACTION_SOURCES)}.
 `contents` is `[{{"id", "name", "category", "brand", "variant", "quantity", "price"}}]` with the price per unit. `click_ids` is
 `{{"gclid": {{"value": "…", "clicked_at": "…"}}}}`, keyed by the URL parameter. `browser_ids` holds first-party cookies (`fbp`,
 `fbc`, `ttp`, …), `device` is `os`, `os_version`, `model`, `app_id`, `app_version`, `advertising_id`, `vendor_id`,
-`att_status`, `language`, `screen_width`, `screen_height`.
+`att_status`, `language`, `screen_width`, `screen_height`. `enriched` names the columns that would be empty without identity
+resolution, click ids by parameter (`["emails", "click_ids.gclid"]`): match quality is shown with and without them.
 """
 
 
 def _rule(column: Column) -> str:
-    parts = []
+    parts = ["optional: the table may lack it"] if column.optional else []
     if column.allowed and column.name not in ("event_name", "action_source"):
         parts.append(" or ".join(f"`{word}`" for word in column.allowed))
     if column.pattern:
@@ -117,6 +118,10 @@ def pages(docs: Path) -> dict[Path, str]:
     for name in NAMES:
         path = docs / "destinations" / f"{name}.md"
         made[path] = platforms.page(platform(name), path.read_text("utf-8") if path.exists() else "")
+    decided = docs / "consent.md"
+    made[decided] = consent.page(decided.read_text("utf-8") if decided.exists() else "")
+    made[docs.parent / consent.MACRO] = consent.macro()
+    made[docs.parent / consent.UNIT_TESTS] = consent.unit_tests()
     readme = docs.parent / "README.md"
     made[readme] = README.sub(lambda _: _matrix("docs/destinations/"), readme.read_text("utf-8"))
     return made
