@@ -242,10 +242,12 @@ def _coverage(url: str, since: datetime) -> list[list[str]]:
 
     columns = ("emails", "phones", "user_id", "ip_address", "click_ids")
     engine = create_engine(url, poolclass=NullPool)
-    counts = ", ".join(
-        f"count({c}) filter (where not coalesce(enriched ? '{c}', false)) as told_{c}, count({c}) as {c}"
-        for c in columns
-    )
+    told = {name: f"not coalesce(enriched ? '{name}', false)" for name in columns} | {
+        # each click id is named by its parameter
+        "click_ids": "(select count(*) from jsonb_object_keys(click_ids)) > "
+        "(select count(*) from jsonb_array_elements_text(enriched) as one where one like 'click_ids.%')"
+    }
+    counts = ", ".join(f"count({c}) filter (where {told[c]}) as told_{c}, count({c}) as {c}" for c in columns)
     with engine.connect() as connection:
         query = text(f"select count(*) as total, {counts} from marts.conversions where recorded_at >= :since")
         row = connection.execute(query, {"since": since}).mappings().one()
