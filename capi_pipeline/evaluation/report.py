@@ -102,7 +102,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
         [
             f"# Identity resolution, evaluated{seed}",
             "",
-            *_table(["", "precision", "where the right click was seen", "an oracle's", "recall", "recall of what it may know", "an oracle's share of all"], head),
+            *_table(_HEAD, head),
             "",
             EXPLAINED,
             "",
@@ -122,6 +122,8 @@ EXPLAINED = """Clicks: precision is right / attached, recall is right / knowable
 people refused. An oracle attaches the last click that the rows connect with the conversion: it is wrong where a later one was
 never recorded, and knows knowable / all. Pairs: recall of all pairs, and of those that the recorded rows connect, which
 is all that an oracle can join. Ids of several people (shared devices, role addresses, tills) make no pairs."""
+_HEAD = ("", "precision", "where the right click was seen", "an oracle's", "recall", "recall of what it may know",
+         "an oracle's share of all")  # fmt: skip
 _COUNTED = ("attached", "right", "knowable", "all")
 
 
