@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from capi_pipeline.platforms import NAMES, platform
-from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.base import Deduplication, Platform
 from capi_pipeline.platforms.times import span
 
 # What identifies a person, in the order of the columns of the contract -> its word in the matrix.
@@ -20,11 +20,11 @@ def matrix() -> list[dict[str, str]]:
 
 
 def row(kind: type[Platform]) -> dict[str, str]:
-    limits, window = kind.limits, kind.deduplication.window
+    limits = kind.limits
     return {
         "platform": kind.name,
         "events a request": f"{limits.events:,}",
-        "deduplication": span(window) if window else "none: held",
+        "deduplication": _deduplication(kind.deduplication),
         "refunds": "new total" if kind.restates else "event" if kind.takes_refunds() else "no",
         "limited data": "flag" if kind.limited_data else "withheld",
         "test mode": kind.test_mode or "no",
@@ -32,6 +32,11 @@ def row(kind: type[Platform]) -> dict[str, str]:
         "oldest event": span(limits.oldest) if limits.oldest else "any",
         "identifiers": ", ".join(identifiers(kind)) or "none",
     }
+
+
+def _deduplication(rules: Deduplication) -> str:
+    window = span(rules.window) if rules.window else "none: held"
+    return f"{window} ({rules.only})" if rules.only else window
 
 
 def identifiers(kind: type[Platform]) -> list[str]:

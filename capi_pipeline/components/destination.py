@@ -20,6 +20,7 @@ from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import CapiError, ConfigurationError
 from capi_pipeline.platforms import platform as platform_class
 from capi_pipeline.platforms.outcomes import State
+from capi_pipeline.platforms.times import span
 from capi_pipeline.rendering import problems
 from capi_pipeline.settings import settings
 from capi_pipeline.steps import Line, numbers
@@ -188,11 +189,8 @@ def _sentence(report: Report) -> str:
 def _description(config: DestinationConfig) -> str:
     kind = platform_class(config.platform)
     events = ", ".join(config.events) if config.events else "every event that the platform takes"
-    window = kind.deduplication.window
-    dedup = (
-        f"repeated events are dropped for {window.total_seconds() / 3600:g} h"
-        if window
-        else "repeated events count twice"
-    )
+    window, only = kind.deduplication.window, kind.deduplication.only
+    which = f"repeated events ({only})" if only else "repeated events"
+    dedup = f"{which} are dropped for {span(window)}" if window else "repeated events count twice"
     where = f", sent to {config.base_url}" if config.base_url else ""
     return f"{kind.title}: {events}{where}. At the platform, {dedup}. Rerunning a partition sends only what is left."

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from capi_pipeline.delivery.decide import resendable
 from capi_pipeline.delivery.http import NotSent, Send, Unanswered
 from capi_pipeline.delivery.ledger import Held, Item, Settlement
 from capi_pipeline.delivery.pace import Pace, backoff
@@ -22,15 +23,17 @@ from capi_pipeline.platforms.outcomes import Kind, Outcome, State, Verdict
 from capi_pipeline.platforms.wire import Response
 
 Member = tuple[Item, Any]
-ALL_REFUSED = 25  # events refused one by one, and none accepted: then it is not the events
+ALL_REFUSED = 25  # refused, and none taken: then it is not the events
+TAKEN = (State.ACCEPTED, State.PENDING, State.WITHHELD)  # withheld: a test mode found it good
 NARROW = "narrow"  # code of an outcome whose events must be sent in smaller requests to find the culprit
 
-
-Part = tuple[Sequence[Member], bool]  # events of one request, and whether an earlier one may have brought them
+# Events of one request, and since when (monotonic) the platform may have them: when an earlier request left. None: it has not.
+Part = tuple[Sequence[Member], float | None]
 
 
 class Stopped(Exception):
-    """The run ends: nothing further leaves for this destination. `unknown`: an earlier attempt may have arrived."""
+    """These events do not leave: the run ends, or the platform would no longer know a repetition. `unknown`: an earlier
+    attempt may have arrived."""
 
     def __init__(self, code: str, words: str, unknown: bool) -> None:
         super().__init__(words)
@@ -43,7 +46,8 @@ class Attempts:
 
     `patience`: seconds for which one request is retried in place. `settle` records outcomes durably.
     `not_before`: the platform asked to be left alone until then. Until it has taken a first request, requests go one
-    at a time: a bad token costs one of them, and an outage brings one batch into doubt.
+    at a time: a bad token costs one of them, and an outage brings one batch into doubt. Until it has taken a first event,
+    what it refuses is left for a rerun, for the account may be to blame; `finish` decides.
     """
 
     destination: str
@@ -63,91 +67,122 @@ class Attempts:
     _proven: bool = False
     _one: threading.Lock = field(default_factory=threading.Lock)
     _failures: int = 0
-    _accepted: int = 0
-    _isolated: int = 0
+    _taken: bool = False  # an event
+    _refusals: list[Settlement] = field(default_factory=list)  # while it has taken none
+    _refused: int = 0  # requests of which it then took nothing because of their events
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def deliver(self, group: Hashable, members: Sequence[Member]) -> None:
         """Send these claimed events and settle each. Never raises for what a platform does; `report.error` tells."""
-        left: list[Part] = [(members, False)]
+        left: list[Part] = [(members, None)]
         while left:
             left.extend(reversed(self._deliver(group, *left.pop())))
 
-    def _deliver(self, group: Hashable, members: Sequence[Member], unknown: bool) -> list[Part]:
-        """Send one request; the parts in which its events are to be sent again, if they were refused together."""
+    def finish(self) -> None:
+        """After the last request: what was refused is rejected, unless it is much, and all that there was."""
+        if len(self._refusals) >= ALL_REFUSED:
+            first = self._refusals[0]
+            self._end(self._configuration_error(first.code or "", first.message or ""))
+        if self.stop.is_set():
+            self.report.settled([State.RETRY] * len(self._refusals))
+        else:
+            self._reject(self._refusals)
+        self._refusals = []
+
+    def knows_again(self, member: Member) -> bool:
+        """Whether the platform would drop a repetition of this event."""
+        return self.platform.deduplication_of(member[1]).window is not None
+
+    def _deliver(self, group: Hashable, members: Sequence[Member], since: float | None) -> list[Part]:
+        """Send one request; the parts in which its events are to be sent again: refused together, or in doubt together with
+        some that must not be repeated."""
         try:
-            verdict, unknown = self._exchange(group, members, unknown)
+            verdict, since = self._exchange(group, members, since)
         except Stopped as stopped:
             self._left(members, stopped.code, stopped.words, stopped.unknown, self.not_before)
             return []
-        if verdict.kind is Kind.REFUSED:
-            return [(part, unknown) for part in self._isolate(members, verdict)]
         if verdict.kind is Kind.SETTLED:
-            self._record(members, verdict.outcomes, verdict.trace_id, unknown)
-        elif unknown and self.platform.deduplication.window is None:
-            self._held(members, verdict.code, verdict.message)
+            self._record(members, verdict.outcomes, verdict.trace_id, since is not None)
+        elif since is not None and not all(map(self.knows_again, members)):
+            self._held([member for member in members if not self.knows_again(member)], verdict.code, verdict.message)
+            if known := [member for member in members if self.knows_again(member)]:
+                self.stop.wait(backoff(1))
+                return [(known, since)]
+        elif verdict.kind is Kind.REFUSED:
+            return [(part, since) for part in self._isolate(members, verdict)]
         else:
             later = self.now() + verdict.wait if verdict.wait else None
-            self._left(members, verdict.code, verdict.message, unknown, later)
+            self._left(members, verdict.code, verdict.message, since is not None, later)
         return []
 
-    def _exchange(self, group: Hashable, members: Sequence[Member], unknown: bool) -> tuple[Verdict, bool]:
-        """The last verdict on these events, and whether an earlier or this attempt may have stored them."""
+    def _exchange(
+        self, group: Hashable, members: Sequence[Member], since: float | None
+    ) -> tuple[Verdict, float | None]:
+        """The last verdict on these events, and since when the platform may have them, by an earlier or this attempt."""
         payloads, attempt = [payload for _, payload in members], 0
+        windows = [self.platform.deduplication_of(payload).window for payload in payloads]
+        repeatable = None not in windows
+        window = min((resendable(known).total_seconds() for known in set(windows) if known), default=0.0)
         try:
             request = self.platform.request(payloads, group)
         except Exception as error:  # nothing has left: the events must not be taken for sent
             self._end(self._broken(error))
-            raise Stopped("request", f"no request could be made of it ({type(error).__name__})", unknown) from None
+            raise Stopped(
+                "request", f"no request could be made of it ({type(error).__name__})", since is not None
+            ) from None
         deadline = self.monotonic() + self.patience
         while True:
             attempt += 1
-            with self._turn(unknown):
-                token = self._token(unknown)
-                self._go_on(unknown)  # a token can take as long as a request
+            with self._turn(since, window):
+                token = self._token(since)
+                self._go_on(since, window)  # a token can take as long as a request
+                left_at = self.monotonic()
                 verdict = self._once(self.platform.authorize(request, token), payloads, again=attempt > 1)
-                unknown = unknown or verdict.maybe_stored
+                if since is None and verdict.maybe_stored:
+                    since = left_at
                 if verdict.kind in (Kind.SETTLED, Kind.REFUSED):
                     self._success()
-                    return verdict, unknown
+                    return verdict, since
                 if verdict.kind is Kind.AUTH:
                     if not self.stop.is_set() and self._renewed(token):
                         continue
                     self._end(self._auth_error(verdict))
-                    return verdict, unknown
+                    return verdict, since
                 if verdict.kind is Kind.CONFIGURATION:
-                    self._end(self._configuration_error(verdict))
-                    return verdict, unknown
-            if verdict.maybe_stored and self.platform.deduplication.window is None:
+                    self._end(self._configuration_error(verdict.code, verdict.message))
+                    return verdict, since
+            if verdict.maybe_stored and not repeatable:
                 self._exhausted(verdict, attempt, left=False)
-                return verdict, unknown
+                return verdict, since
             delay = backoff(attempt)
             if verdict.wait:  # at least that; a hint of milliseconds is no reason to hammer
                 delay = max(delay, verdict.wait.total_seconds())
             if verdict.kind is Kind.RATE_LIMITED:
                 self.pace.hold(delay)
-            if self.monotonic() + delay > deadline:
+            if self.monotonic() + delay > (deadline if since is None else min(deadline, since + window)):
                 self._exhausted(verdict, attempt)
-                return verdict, unknown
+                return verdict, since
             self.stop.wait(delay)
 
     @contextmanager
-    def _turn(self, unknown: bool) -> Iterator[None]:
+    def _turn(self, since: float | None, window: float) -> Iterator[None]:
         """The right to start a request now. Raises Stopped."""
         alone = not self._proven
         if alone:
             self._one.acquire()
         try:
             self.pace.turn()
-            self._go_on(unknown)
+            self._go_on(since, window)
             yield
         finally:
             if alone:
                 self._one.release()
 
-    def _go_on(self, unknown: bool) -> None:
+    def _go_on(self, since: float | None, window: float) -> None:
         if self.stop.is_set():
-            raise Stopped("", "not sent: the run had to stop first", unknown)
+            raise Stopped("", "not sent: the run had to stop first", since is not None)
+        if since is not None and self.monotonic() > since + window:
+            raise Stopped("", "not sent again: the platform's deduplication window is about to close", True)
 
     def _once(self, request: Any, payloads: Sequence[Any], again: bool) -> Verdict:
         started = self.monotonic()
@@ -177,12 +212,12 @@ class Attempts:
                 return surprising("no_trace", "the answer names no request to ask about later")
         return verdict
 
-    def _token(self, unknown: bool) -> str:
+    def _token(self, since: float | None) -> str:
         try:
             return self.tokens.current()
         except CapiError as error:
             self._end(error)
-            raise Stopped("token", error.message, unknown) from None
+            raise Stopped("token", error.message, since is not None) from None
 
     def _renewed(self, token: str) -> bool:
         try:
@@ -199,20 +234,12 @@ class Attempts:
         if not culprits and len(members) > 1:
             middle = len(members) // 2
             return [members[:middle], members[middle:]]
-        self._refused(verdict)
         if not culprits:
             self._record(members, [Outcome(State.REJECTED, verdict.code, verdict.message)], verdict.trace_id)
             return []
         self._record([members[i] for i in culprits], list(culprits.values()), verdict.trace_id)
         rest = [member for i, member in enumerate(members) if i not in culprits]
         return [rest] if rest else []
-
-    def _refused(self, verdict: Verdict) -> None:
-        with self._mutex:
-            self._isolated += 1
-            hopeless = self._isolated >= ALL_REFUSED and not self._accepted
-        if hopeless:
-            self._end(self._configuration_error(verdict))
 
     # recording
 
@@ -235,20 +262,38 @@ class Attempts:
                     at_most=max(1, len(members) // 2) if narrow else None,
                 )
             )  # fmt: skip
-            if outcome.state is State.REJECTED:
-                self.report.rejection(code, words)
+        refused = [settlement for settlement in settlements if settlement.state is State.REJECTED]
         with self._mutex:
-            self._accepted += sum(outcome.state in (State.ACCEPTED, State.PENDING) for outcome in outcomes)
-        self.settle(settlements)
+            self._taken = taken = self._taken or any(outcome.state in TAKEN for outcome in outcomes)
+            self._refused += len(refused) == len(settlements)
+            before, self._refusals = self._refusals, [] if taken else [*self._refusals, *refused]
+            hopeless = bool(refused) and not taken and self._refused >= ALL_REFUSED
+        self.settle(settlements if taken else [_put_off(settlement) for settlement in settlements])
+        if taken:
+            self._reject(before)
+            self._count_rejected(refused)
+        if hopeless:
+            self._end(self._configuration_error(refused[0].code or "", refused[0].message or ""))
         now = self.now().timestamp()
         self.report.settled(
-            [outcome.state for outcome in outcomes],
+            [outcome.state for outcome in outcomes if outcome.state is not State.REJECTED],
             [
                 now - item.recorded_at / 1e6
                 for (item, _), outcome in zip(members, outcomes, strict=True)
                 if outcome.state in (State.ACCEPTED, State.PENDING)
             ],
         )
+
+    def _reject(self, put_off: Sequence[Settlement]) -> None:
+        """For good: the account works, so these events are to blame."""
+        if put_off:
+            self.settle(put_off)
+            self._count_rejected(put_off)
+
+    def _count_rejected(self, refused: Sequence[Settlement]) -> None:
+        for settlement in refused:
+            self.report.rejection(settlement.code or "", settlement.message or "")
+        self.report.settled([State.REJECTED] * len(refused))
 
     def _left(
         self,
@@ -326,10 +371,10 @@ class Attempts:
             f"Renew {self.tokens.keys()}, then rerun this partition. No further request was sent.",
         )
 
-    def _configuration_error(self, verdict: Verdict) -> AuthenticationError:
+    def _configuration_error(self, code: str, words: str) -> AuthenticationError:
         return AuthenticationError(
             f"`{self.destination}` ({self.platform.title}) refuses the account or a setting: "
-            f"{self.redact(verdict.message)} ({self.redact(verdict.code)}).",
+            f"{self.redact(words)} ({self.redact(code)}).",
             "Correct the `account` of this destination (or the account at the platform), then rerun this partition. "
             "No further request was sent.",
         )
@@ -340,3 +385,8 @@ class Attempts:
             f"({type(error).__name__}). This is a fault of capi_pipeline.",
             "Report it. What is left stays in the ledger; rerun this partition with a corrected version.",
         )
+
+
+def _put_off(settlement: Settlement) -> Settlement:
+    """A refusal as an event that is left for a rerun."""
+    return replace(settlement, state=State.RETRY) if settlement.state is State.REJECTED else settlement

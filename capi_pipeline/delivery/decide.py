@@ -14,6 +14,11 @@ from capi_pipeline.platforms.times import LONGEST_WAIT
 MARGIN = timedelta(minutes=10)
 
 
+def resendable(window: timedelta) -> timedelta:
+    """For how long after its first attempt an event may be sent again."""
+    return window - min(MARGIN, window / 6)
+
+
 class Step(StrEnum):
     """What happens to an event in this run."""
 
@@ -60,4 +65,4 @@ def hold_reason(since: datetime, deduplication: Deduplication, policy: OnUnknown
         return Held.POLICY
     if deduplication.window is None:
         return Held.NO_DEDUPLICATION
-    return Held.WINDOW_CLOSED if now - since > deduplication.window - MARGIN else None
+    return Held.WINDOW_CLOSED if now - since > resendable(deduplication.window) else None

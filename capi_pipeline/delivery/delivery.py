@@ -21,14 +21,14 @@ from capi_pipeline.conversions.match_quality import Tally
 from capi_pipeline.delivery.attempt import Attempts, Member
 from capi_pipeline.delivery.decide import OnUnknown, Step, decide
 from capi_pipeline.delivery.http import Send
-from capi_pipeline.delivery.ledger import HELD_WORDS, Held, HourLedger, Item, Key, Ledger
+from capi_pipeline.delivery.ledger import HELD_WORDS, Held, HourLedger, Item, Key, Ledger, Row
 from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.queries import lags, unfinished
 from capi_pipeline.delivery.redaction import Redactor, example
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.errors import ConfigurationError, DeliveryError
-from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.base import NEVER, Deduplication, Platform
 from capi_pipeline.platforms.batching import batches
 from capi_pipeline.platforms.outcomes import Reason, State, Withhold
 from capi_pipeline.platforms.ranking import signals
@@ -37,7 +37,7 @@ from capi_pipeline.platforms.wire import Payload
 
 LOOKUP = 2000  # events whose ledger rows are fetched at once
 UNMATCHED = (Reason.NO_IDENTIFIER, Reason.NO_CLICK_ID)  # withheld for what match quality is about, so part of it
-WAVE = 8  # requests that are claimed together where each holds one event
+WAVE = 8  # requests that are claimed together where each holds one event, and a repetition of it would be dropped
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class _Run:
 
     def fly(self, pool: ThreadPoolExecutor, workers: int, ready: Iterator[Ready]) -> None:
         flying: set[Future[None]] = set()
-        for wave in _waves(batches(ready, self.platform.limits, _at_most), self.platform.limits.events):
+        for wave in self.waves(batches(ready, self.platform.limits, _at_most)):
             if len(flying) >= workers:  # bounded: encoding waits for sending
                 done, flying = wait(flying, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -161,6 +161,20 @@ class _Run:
             flying.add(pool.submit(self.wave, wave))
         for future in flying:
             future.result()
+        self.attempts.finish()
+
+    def waves(self, requests: Iterable[tuple[Any, list[Member]]]) -> Iterator[list[tuple[Group, list[Member]]]]:
+        """Requests that are claimed together: what a killed run had claimed may have arrived, and is held where that would
+        count twice."""
+        wave: list[tuple[Group, list[Member]]] = []
+        for group, members in requests:
+            wave.append((group, members))
+            alone = self.platform.limits.events > 1 or not self.attempts.knows_again(members[0])
+            if alone or len(wave) == WAVE:
+                yield wave
+                wave = []
+        if wave:
+            yield wave
 
     def wave(self, wave: list[tuple[Group, list[Member]]]) -> None:
         """Claim the events of a few requests, then send them one after the other."""
@@ -237,7 +251,8 @@ class _Run:
             if row is None and before and (self.hour < before or c.event_time < microseconds(before)):
                 self.report.skip(Reason.TOO_OLD.value)  # it may have been accepted, and the row be pruned
                 continue
-            step, held = decide(row, self.hour, self.platform.deduplication, self.delivery.on_unknown, now)
+            rules = self.deduplication(c, row, now)
+            step, held = decide(row, self.hour, rules, self.delivery.on_unknown, now)
             if step is Step.DONE:
                 judged.append(c)
                 continue
@@ -296,6 +311,17 @@ class _Run:
             self.defer(late)
         yield from ready
 
+    def deduplication(self, c: Conversion, row: Row | None, now: datetime) -> Deduplication:
+        """How the platform would know a repetition of this event, if it is in doubt."""
+        if row is None or row.unknown_since is None:
+            return self.platform.deduplication
+        try:
+            payload = self.platform.prepare(c, now)
+        except Exception:  # it cannot be sent at all: see `chunk`
+            return self.platform.deduplication
+        rules = self.platform.deduplication_of(payload)
+        return NEVER if rules.exact and row.payload_digest != _digest(payload) else rules
+
     def unencodable(self, c: Conversion, error: Exception) -> DeliveryError:
         return DeliveryError(
             f"`{self.delivery.destination}` ({self.platform.title}): the event {c.event_name} {c.event_id} cannot be "
@@ -336,17 +362,6 @@ class _Run:
             elif c.event_time < latest:
                 out[(c.event_name, c.event_id)] = Reason.SUPERSEDED
         return out
-
-
-def _waves(requests: Iterable[tuple[Any, list[Member]]], events: int) -> Iterator[list[tuple[Group, list[Member]]]]:
-    wave: list[tuple[Group, list[Member]]] = []
-    for request in requests:
-        wave.append(request)
-        if events > 1 or len(wave) == WAVE:
-            yield wave
-            wave = []
-    if wave:
-        yield wave
 
 
 def _at_most(group: Group) -> int | None:

@@ -232,8 +232,9 @@ class HourLedger:
         return {(name, id_) for name, id_ in self._run(query, self._items(items), locked=True)}
 
     def settle(self, settlements: Sequence[Settlement], ask_at: datetime | None = None) -> None:
-        """Record outcomes of events that this run claimed. Outlives a restart of the database: what a platform
-        answered must not be forgotten. `ask_at`: when to ask for the verdict on those that are pending."""
+        """Record outcomes of events that this run claimed, or what in the end becomes of those that it put off. Outlives a
+        restart of the database: what a platform answered must not be forgotten. `ask_at`: when to ask for the verdict on
+        those that are pending."""
         query = f"""update {SCHEMA}.deliveries d set state = k.state, reason = k.reason, code = k.code,
                 message = k.message, trace_id = k.trace_id, position = k.position, not_before = k.not_before,
                 at_most = case when k.state = 'retry' then coalesce(k.at_most, d.at_most) end,
@@ -245,7 +246,7 @@ class HourLedger:
                 cast(:unknown as boolean[]), cast(:not_before as timestamptz[]), cast(:at_most as int[]))
                 as k(event_name, event_id, state, reason, code, message, trace_id, position, unknown, not_before, at_most)
             where d.destination = :destination and d.event_name = k.event_name and d.event_id = k.event_id
-              and d.hour = :hour and d.claim = :claim and d.state = 'sending'"""
+              and d.hour = :hour and d.claim = :claim and d.state in ('sending', 'retry')"""
         values = _columns([s.key for s in settlements], "names", "ids") | {
             "states": [s.state.value for s in settlements],
             "reasons": [s.reason for s in settlements],

@@ -39,10 +39,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Deduplication:
-    """By which keys the platform drops a repeated event, and for how long. `window=None`: it does not."""
+    """By which keys the platform drops a repeated event, and for how long. `window=None`: it does not. `only`: which events,
+    in words, where it is not all (see `Platform.deduplication_of`). `exact`: the key is made of what the event says, so that
+    only the very same payload is surely known again."""
 
     keys: tuple[str, ...] = ()
     window: timedelta | None = None
+    only: str = ""
+    exact: bool = False
+
+
+NEVER = Deduplication()
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,10 @@ class Platform:
         raise NotImplementedError
 
     # what a platform may define
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        """How the platform knows a repetition of this very event; NEVER of one that would count twice."""
+        return self.deduplication
 
     def group(self, conversion: Conversion) -> Hashable:
         """Events of one request share this (an event source, a conversion action, an operation)."""

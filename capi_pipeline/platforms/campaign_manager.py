@@ -51,6 +51,7 @@ class CampaignManager(GooglePlatform):
     deduplication = Deduplication(
         keys=("floodlightActivityId", "floodlightConfigurationId", "identifier", "timestampMicros", "ordinal"),
         window=days(28),
+        exact=True,
     )
     limited_data = True  # of new conversions only
     restates = True

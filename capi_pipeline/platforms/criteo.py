@@ -12,9 +12,9 @@ from pydantic import Field
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import anonymous_id, email
 from capi_pipeline.platforms.answers import by_table, unreadable
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, need, rejected
-from capi_pipeline.platforms.times import iso, minutes
+from capi_pipeline.platforms.times import hours, iso, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 REGIONS = ("widget.criteo.com", "widget.eu.criteo.com", "widget.us.criteo.com", "widget.as.criteo.com")
@@ -40,8 +40,8 @@ class Criteo(Platform):
     host = "https://widget.criteo.com"
     # Near real time is demanded: how late is agreed with Criteo (`max_event_age_minutes`).
     limits = Limits(events=1, oldest=minutes(60), newest=minutes(0), concurrency=8)
-    # Sales are known again by their order, other events by nothing, and nobody says for how long.
-    deduplication = Deduplication(window=None)
+    # Nobody says for how long: within a day a repetition is safe, later a person decides.
+    deduplication = Deduplication(keys=("id",), window=hours(24), only="trackTransaction", exact=True)
     browser_ids = ("crto_mapped_user_id", "crto_is_user_optout", "criteo_page_view_id")
     event_names: ClassVar = {
         "page_view": "viewPage",
@@ -130,6 +130,9 @@ class Criteo(Platform):
         if not mapped and not best:
             raise Withhold(Reason.NO_IDENTIFIER, "neither Criteo's id nor an e-mail address")
         return {"mapping_key": self.config.caller_id, "mapped_user_id": mapped, "email": best}
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        return self.deduplication if payload["events"][0]["event"] == "trackTransaction" else NEVER
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
         return Request(

@@ -23,7 +23,7 @@ from capi_pipeline.conversions.identifiers import (
     user_id,
 )
 from capi_pipeline.platforms.answers import by_status_alone, dicts, is_page, unreadable
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, only_tested, rejected
 from capi_pipeline.platforms.times import hours, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
@@ -64,8 +64,10 @@ class Ga4(Platform):
     host = "https://www.google-analytics.com"
     eu_host = "https://region1.google-analytics.com"
     limits = Limits(events=1, oldest=hours(72), newest=minutes(0), bytes=130_000, concurrency=8)
-    # Purchases are told by their transaction id; everything else that is sent twice counts twice.
-    deduplication = Deduplication(window=None)
+    # Of the same user; nobody says for how long: within a day a repetition is safe, later a person decides.
+    deduplication = Deduplication(
+        keys=("transaction_id",), window=hours(24), only="purchases with a transaction_id", exact=True
+    )
     limited_data = True
     test_mode = "validate_only"
     browser_ids = ("ga_client_id", "ga_session_id")
@@ -160,6 +162,11 @@ class Ga4(Platform):
                 for item in items
             ]
         }  # fmt: skip
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        event = payload["events"][0]
+        order = event["name"] == "purchase" and "transaction_id" in event["params"]
+        return self.deduplication if order else NEVER
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
         config = self.config

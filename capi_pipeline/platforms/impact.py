@@ -15,7 +15,7 @@ from capi_pipeline.conversions.identifiers import city, email, postal_code, regi
 from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, retry_after, unreadable
 from capi_pipeline.platforms.auth import basic
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig, Verdicts
+from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig, Verdicts
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, need, rejected
 from capi_pipeline.platforms.times import LONGEST_WAIT, days, hours, iso, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
@@ -40,7 +40,7 @@ class Impact(Platform):
     host = "https://api.impact.com"
     limits = Limits(events=1, concurrency=2)  # 1,000 requests an hour, which may come at once
     # As long as the order can be changed; this is how long it is relied on.
-    deduplication = Deduplication(keys=("OrderId", "EventTypeId"), window=days(30))
+    deduplication = Deduplication(keys=("OrderId", "EventTypeId"), window=days(30), only="all but returns of one line")
     restates = True
     verdicts = Verdicts(first=minutes(15), factor=2, longest=hours(6), give_up=days(2))
     single_identifiers: ClassVar = {
@@ -69,11 +69,6 @@ class Impact(Platform):
             description="`lines`: a return of one line is a difference, never repeated. `totals`: always the new total.",
             examples=["totals"],
         )
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        if config.refunds == "lines":  # a difference that is sent again counts again
-            self.deduplication = Deduplication()
 
     def token(self) -> str:
         secret: str = self.config.auth_token.get_secret_value()
@@ -127,6 +122,11 @@ class Impact(Platform):
             return change | {"Sku": items[0]["id"], "ItemSubTotalDelta": amounts.text(-value)}
         left = need(amounts.not_negative(c.remaining_value), "a refund needs remaining_value (the new total)")
         return change | {"Amount": amounts.text(left)}
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        return (
+            NEVER if "ItemSubTotalDelta" in payload else self.deduplication
+        )  # a difference that is sent again counts again
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}

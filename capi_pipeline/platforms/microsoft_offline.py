@@ -40,6 +40,7 @@ class MicrosoftOffline(Platform):
     deduplication = Deduplication(
         keys=("MicrosoftClickId", "ConversionName", "ConversionTime", "HashedEmailAddress", "HashedPhoneNumber"),
         window=days(90),
+        exact=True,
     )
     restates = True
     click_ids = ("msclkid",)

@@ -28,7 +28,7 @@ from capi_pipeline.conversions.identifiers import (
 )
 from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, trace, unreadable
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, need, rejected
 from capi_pipeline.platforms.times import LONGEST_WAIT, days, hours, seconds
 from capi_pipeline.platforms.wire import Payload, Request, Response
@@ -48,7 +48,7 @@ class Pinterest(Platform):
     host = "https://api.pinterest.com"
     # No age is published: nothing older than attribution looks back. 5,000 calls a minute and ad account.
     limits = Limits(events=1000, oldest=days(90), per_second=80)
-    deduplication = Deduplication(keys=("event_name", "event_id"), window=hours(48))  # not of offline events
+    deduplication = Deduplication(keys=("event_name", "event_id"), window=hours(48), only="web and app events")
     limited_data = True
     test_mode = "test"
     click_ids = ("epik",)
@@ -193,6 +193,9 @@ class Pinterest(Platform):
             data["num_items"] = c.quantity
         return data
 
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        return NEVER if payload["action_source"] == "offline" else self.deduplication
+
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
         request = self.post(f"/v5/ad_accounts/{self.config.ad_account_id}/events", {"data": list(payloads)})
         return request.with_params(test="true") if self.config.test else request
@@ -213,11 +216,11 @@ class Pinterest(Platform):
             if numbers and judged(events, count) and processed == sum(e["status"] == "processed" for e in events):
                 return Verdict(Kind.SETTLED, list(map(self.outcome, events)), trace_id=known["trace_id"])
         if response.status == 422 and body:
-            # Where the states stand is not documented. Without them halves find the culprits; what is stored is deduplicated.
+            # Where the states stand is not documented. Without them halves find the culprits; the others may be stored.
             found = [states for states in listed(body) if judged(states, count)]
             if len(found) == 1:
                 return Verdict(Kind.SETTLED, list(map(self.outcome, found[0])), **known)
-            return Verdict(Kind.REFUSED, **known)
+            return Verdict(Kind.REFUSED, maybe_stored=count > 1, **known)
         if response.status == 400 and type(code) is int and code in SCHEMA:
             return Verdict(Kind.REFUSED, **known)
         if response.status == 404:

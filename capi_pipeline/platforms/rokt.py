@@ -15,9 +15,9 @@ from capi_pipeline.conversions.identifiers import email, first_name, gender, las
 from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, dicts, unreadable
 from capi_pipeline.platforms.auth import basic
-from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, Verdict, Withhold, accepted, only_tested, rejected
-from capi_pipeline.platforms.times import days, minutes
+from capi_pipeline.platforms.times import days, hours, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 IDENTITIES = ("other", "customerid")  # the other identifiers are attributes
@@ -39,8 +39,10 @@ class Rokt(Platform):
     host = "https://s2s.us2.mparticle.com"
     # 256 KB a request; an account's default is about 270 batch objects a second; no age is published, the older API: a year.
     limits = Limits(events=100, oldest=days(365), newest=minutes(0), bytes=250_000, per_second=2.7)
-    # `source_message_id` and `confirmationref` are keys, but nobody says for how long.
-    deduplication = Deduplication(window=None)
+    # Rokt's key for an order; nobody says for how long: within a day a repetition is safe, later a person decides.
+    deduplication = Deduplication(
+        keys=("confirmationref",), window=hours(24), only="purchases with a confirmationref", exact=True
+    )
     test_mode = "environment"
     click_ids = ("rtid", "rclid")
     event_names: ClassVar = {
@@ -111,6 +113,11 @@ class Rokt(Platform):
                 "currency": c.currency,
             },
         }
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        attributes = payload["events"][0]["data"]["custom_attributes"]
+        order = attributes["conversiontype"] == "purchase" and "confirmationref" in attributes
+        return self.deduplication if order else NEVER
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
         host = f"https://s2s.{self.config.pod}.mparticle.com"

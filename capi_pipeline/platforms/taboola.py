@@ -38,7 +38,7 @@ class Taboola(Platform):
     documentation = "https://developers.taboola.com/pixel/docs/bulk-submit-s2s-conversions"
     host = "https://trc.taboola.com"
     limits = Limits(events=1000, concurrency=2)
-    deduplication = Deduplication(keys=("click-id", "name", "orderid"), window=minutes(1))
+    deduplication = Deduplication(keys=("click-id", "name", "orderid"), window=minutes(1), exact=True)
     click_ids = ("tblci",)
     browser_ids = ("taboola_cid",)
 

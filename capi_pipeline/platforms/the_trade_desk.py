@@ -13,9 +13,9 @@ from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import SUBDIVISIONS, region
 from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_table, dicts
-from capi_pipeline.platforms.base import USUALLY, Deduplication, Limits, Platform, PlatformConfig
+from capi_pipeline.platforms.base import NEVER, USUALLY, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, need, rejected
-from capi_pipeline.platforms.times import minutes
+from capi_pipeline.platforms.times import hours, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 COOKIES = {"tdid": "TDID", "uid2": "UID2", "euid": "EUID", "idl": "IDL"}  # best first
@@ -40,8 +40,8 @@ class TheTradeDesk(Platform):
     host = "https://insight.adsrvr.org"
     # The event is stamped on arrival: an old one would be attributed to the wrong moment (`max_event_age_minutes`).
     limits = Limits(events=100, oldest=minutes(120), newest=minutes(0), atomic=True)
-    # `order_id` may be one for purchases, but nobody says for how long.
-    deduplication = Deduplication(window=None)
+    # Nobody says for how long: within a day a repetition is safe, later a person decides.
+    deduplication = Deduplication(keys=("order_id",), window=hours(24), only="events with an order_id", exact=True)
     limited_data = True  # US states only
     click_ids = ("ttd_imp",)
     browser_ids = tuple(COOKIES)
@@ -147,6 +147,9 @@ class TheTradeDesk(Platform):
         if not c.click_id("ttd_imp") and not (self.config.allow_ip_only and c.ip):
             raise Withhold(Reason.NO_IDENTIFIER, "no id of The Trade Desk")
         return {}
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        return self.deduplication if "order_id" in payload else NEVER
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:
         return self.post("/track/realtimeconversion", {"data": list(payloads)})

@@ -66,6 +66,8 @@ def _example(field: FieldInfo) -> str:
 def _limits(kind: type[Platform]) -> str:
     limits, deduplication = kind.limits, kind.deduplication
     keys = ", ".join(f"`{key}`" for key in deduplication.keys)
+    held = "held for a person (`capi resolve`)"
+    others = f". Of {deduplication.only}; any other is {held}" if deduplication.only else ""
     once = f"{limits.events:,} a request" if limits.events > 1 else "one a request"
     oldest = [f"{span(limits.oldest)} back" if limits.oldest else "any age"]
     oldest += [f"`{source}`: {span(age)}" for source, age in limits.oldest_for.items()]
@@ -76,9 +78,9 @@ def _limits(kind: type[Platform]) -> str:
         ("event time", ", ".join(oldest) + (f", {span(limits.newest)} ahead" if limits.newest else "")),
         (
             "deduplication",
-            f"by {keys} for {span(deduplication.window)}: what may have arrived is sent again within it"
+            f"by {keys} for {span(deduplication.window)}: what may have arrived is sent again within it{others}"
             if deduplication.window
-            else "none: what may have arrived is held for a person (`capi resolve`)",
+            else f"none: what may have arrived is {held}",
         ),
         ("refunds", {"no": "not taken: withheld", "event": "as events of their own", "new total": "as the new total of "
                      "the conversion, once that is accepted"}[supports.row(kind)["refunds"]]),

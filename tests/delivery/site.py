@@ -51,8 +51,8 @@ class Site:
     address: str
     settings: Settings
 
-    def deliver(self, platform: str, count: int, **account: str) -> Report:
-        """One run of the platform's document, four requests at once."""
+    def deliver(self, platform: str, count: int, changes: tuple[tuple[str, Any], ...] = (), **account: str) -> Report:
+        """One run of the platform's document, four requests at once. `changes`: of the purchases."""
         document = DOCUMENTS[platform]
         config = DestinationConfig.model_validate(
             {
@@ -65,7 +65,7 @@ class Site:
         ledger = Ledger.open(self.settings.require("ledger_url"))
         line = steps.Line(config, ledger, self.settings, ENVIRONMENT)
         store = steps.staging(self.settings)
-        store.write(HOUR, schema(all_recipes()), iter([hashed(count)]))
+        store.write(HOUR, schema(all_recipes()), iter([hashed(count, changes)]))
         try:
             return line.deliver(HOUR, "run")
         finally:
@@ -83,5 +83,6 @@ class Site:
 
 
 @cache
-def hashed(count: int) -> Any:
-    return transform(to_batch([purchase(number) for number in range(count)]), all_recipes(), ConsentPolicy())
+def hashed(count: int, changes: tuple[tuple[str, Any], ...]) -> Any:
+    events = [{**purchase(number), **dict(changes)} for number in range(count)]
+    return transform(to_batch(events), all_recipes(), ConsentPolicy())

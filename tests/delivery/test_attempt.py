@@ -7,20 +7,23 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from capi_pipeline.delivery.attempt import ALL_REFUSED, Attempts
+from capi_pipeline.delivery.decide import resendable
 from capi_pipeline.delivery.http import Exchange
 from capi_pipeline.delivery.ledger import Item, Settlement
 from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.base import NEVER, Deduplication, Platform
 from capi_pipeline.platforms.outcomes import Kind, State, Verdict
+from capi_pipeline.platforms.times import minutes
 from capi_pipeline.platforms.wire import Request, Response
 
 from .support import (
@@ -81,12 +84,14 @@ class Desk:
 
     def keep(self, settlements: Any) -> None:
         for each in settlements:
-            assert each.key[1] not in self.settled, "settled twice"
+            before = self.settled.get(each.key[1])
+            assert before is None or (before.state, each.state) == (State.RETRY, State.REJECTED), "settled twice"
             self.settled[each.key[1]] = each
 
-    def send(self, count: int = 3, first: int = 0) -> None:
+    def send(self, count: int = 3, first: int = 0, **more: Any) -> None:
+        """Some events, with more in their payloads."""
         items = [Item("purchase", f"e{n}", 0, int(NOW.timestamp() * 1e6)) for n in range(first, first + count)]
-        self.attempts.deliver(None, [(item, {"id": item.event_id}) for item in items])
+        self.attempts.deliver(None, [(item, {"id": item.event_id, **more}) for item in items])
 
     def count(self, state: State) -> int:
         return sum(s.state is state for s in self.settled.values())
@@ -423,8 +428,12 @@ def test_a_bad_event_that_is_alone_is_refused_by_its_first_request() -> None:
     server = Server(poison={"e0"})
     desk = Desk(server)
     desk.send(1)
+    assert desk.count(State.RETRY) == 1  # the account may be to blame
+    desk.attempts.finish()
     assert len(server.requests) == 1
     assert desk.count(State.REJECTED) == 1
+    assert desk.report.sent == {"rejected": 1}
+    assert desk.report.rejections == {("bad_event", "an event is bad"): 1}
 
 
 @pytest.mark.parametrize("bad", [(0, 1), (0, 99), (3, 50, 51, 97), tuple(range(0, 100, 10))])
@@ -447,10 +456,52 @@ def test_when_every_event_is_refused_the_run_ends_because_it_is_not_the_events(o
     server = Server([naming_the_first] * 5000 if one_by_one else (), poison={f"e{n}" for n in range(count)})
     desk = Desk(server)
     desk.send(count)
-    assert desk.count(State.REJECTED) == ALL_REFUSED
-    assert desk.count(State.RETRY) == count - ALL_REFUSED
+    desk.attempts.finish()
+    assert desk.count(State.RETRY) == count  # none is rejected: a person corrects the account, and all of them go
+    assert not any(s.unknown for s in desk.settled.values())
     assert isinstance(desk.report.error, AuthenticationError)
+    assert "bad" in str(desk.report.error)
     assert len(server.requests) <= 2 * ALL_REFUSED + 20
+    assert desk.report.sent == {"retry": count}
+
+
+def test_a_single_event_platform_that_refuses_every_event_refuses_the_account() -> None:
+    server = Server([settled("rejected", code="http_400", message="no such pixel")] * 1000)
+    desk = Desk(server, Single(Single.Config()))
+    for n in range(40):
+        desk.send(1, first=n)
+    desk.attempts.finish()
+    assert len(server.requests) == ALL_REFUSED
+    assert desk.count(State.RETRY) == 40
+    assert "no such pixel" in str(desk.report.error)
+
+
+@pytest.mark.parametrize(("count", "state"), [(ALL_REFUSED - 1, State.REJECTED), (ALL_REFUSED, State.RETRY)])
+def test_one_request_of_which_every_event_is_refused_says_no_more_than_many(count: int, state: State) -> None:
+    desk = Desk(Server([settled(*["rejected"] * count, code="bad")]))
+    desk.send(count)
+    desk.attempts.finish()
+    assert desk.count(state) == count
+    assert (desk.report.error is None) == (state is State.REJECTED)
+
+
+def test_the_first_event_that_is_taken_shows_that_the_refused_ones_were_to_blame() -> None:
+    server = Server([refused()] * (ALL_REFUSED - 1))
+    desk = Desk(server)
+    for n in range(100):
+        desk.send(1, first=n)
+    assert desk.count(State.REJECTED) == ALL_REFUSED - 1
+    assert desk.count(State.ACCEPTED) == 100 - ALL_REFUSED + 1
+    assert desk.report.error is None
+    assert desk.report.sent == {"rejected": ALL_REFUSED - 1, "accepted": 100 - ALL_REFUSED + 1}
+
+
+def test_what_was_refused_before_the_run_had_to_end_is_tried_again() -> None:
+    desk = Desk(Server([refused(), answer(401)]))
+    desk.send(1)
+    desk.send(1, first=1)
+    desk.attempts.finish()
+    assert desk.count(State.RETRY) == 2
 
 
 def test_a_platform_that_names_one_culprit_at_a_time_is_followed_to_the_end() -> None:
@@ -604,3 +655,100 @@ def test_where_a_repetition_counts_an_outage_ends_the_run_before_everything_is_i
     assert desk.count(State.HELD) == 3
     assert desk.count(State.RETRY) == 47
     assert desk.report.error is not None
+
+
+# --- platforms that know only some events again ---------------------------------------------------------------------
+
+
+class Orders(FakePlatform):
+    """Knows a repetition of an order for ten minutes, and of nothing else."""
+
+    deduplication: ClassVar[Deduplication] = Deduplication(("order",), minutes(10), only="orders")
+
+    def deduplication_of(self, payload: Any) -> Deduplication:
+        return self.deduplication if payload.get("order") else NEVER
+
+
+def mixed(desk: Desk) -> None:
+    """Two orders around an event that is none, in one request."""
+    members = [(Item("purchase", f"e{n}", 0, 0), {"id": f"e{n}", "order": n != 1}) for n in range(3)]
+    desk.attempts.deliver(None, members)
+
+
+@pytest.mark.parametrize("fault", [STORED, LOST, answer(503), answer(200, b"<html>")], ids=str)
+def test_of_a_request_in_doubt_only_what_would_count_again_is_held(fault: Any) -> None:
+    server = Server([fault])
+    desk = Desk(server, Orders(Orders.Config()))
+    mixed(desk)
+    assert server.requests == [["e0", "e1", "e2"], ["e0", "e2"]]
+    assert [desk.settled[f"e{n}"].state for n in range(3)] == [State.ACCEPTED, State.HELD, State.ACCEPTED]
+    assert (desk.settled["e1"].reason, desk.settled["e1"].unknown) == ("unknown_without_deduplication", True)
+    assert desk.stop.waits  # not at once
+
+
+def test_what_may_be_stored_although_the_request_was_refused_is_not_halved_into_double_counts() -> None:
+    class Judging(Orders):
+        def read(self, response: Response, count: int) -> Verdict:
+            verdict = super().read(response, count)
+            return replace(verdict, maybe_stored=count > 1) if verdict.kind is Kind.REFUSED else verdict
+
+    def storing_the_others(events: Any) -> Exchange:
+        server.store(events[:2])
+        return refused()
+
+    server = Server([storing_the_others], poison={"e2"})
+    desk = Desk(server, Judging(Judging.Config()))
+    mixed(desk)
+    assert server.requests == [["e0", "e1", "e2"], ["e0", "e2"], ["e0"], ["e2"]]
+    assert [desk.settled[f"e{n}"].state for n in range(3)] == [State.ACCEPTED, State.HELD, State.REJECTED]
+    assert server.twice == ["e0"]  # which the platform knows again
+
+
+# --- windows --------------------------------------------------------------------------------------------------------
+
+
+class Forgetful(FakePlatform):
+    """Knows a repeated event for a minute."""
+
+    deduplication: ClassVar[Deduplication] = Deduplication(("event_id",), minutes(1))
+
+
+def test_an_event_in_doubt_goes_again_only_while_its_repetition_is_known() -> None:
+    left: list[float] = []
+
+    def down(events: Any) -> Exchange:
+        left.append(desk.clock.monotonic())
+        return answer(503)
+
+    desk = Desk(Server([down] * 5000), Forgetful(Forgetful.Config()))
+    desk.attempts.patience = 600
+    desk.send(1)
+    assert left[-1] > 30
+    assert left[-1] - left[0] <= resendable(minutes(1)).total_seconds() == 50
+    assert desk.settled["e0"].state is State.RETRY
+    assert desk.settled["e0"].unknown
+
+
+def test_a_wait_that_outlasts_the_window_ends_in_doubt_and_not_in_a_repetition() -> None:
+    """Another thread was told to wait while this one was about to send again."""
+
+    def held_up(events: Any) -> Exchange:
+        desk.attempts.pace.hold(55)
+        return answer(503)
+
+    server = Server([held_up])
+    desk = Desk(server, Forgetful(Forgetful.Config()))
+    desk.attempts.patience = 600
+    desk.send(1)
+    assert len(server.requests) == 1
+    assert desk.settled["e0"].state is State.RETRY
+    assert desk.settled["e0"].unknown
+    assert not desk.stop.is_set()
+
+
+def test_what_surely_did_not_arrive_is_sent_for_as_long_as_patience_lasts() -> None:
+    server = Server([answer(429, headers={"retry-after": "100"})])
+    desk = Desk(server, Forgetful(Forgetful.Config()))
+    desk.attempts.patience = 600
+    desk.send(1)
+    assert desk.count(State.ACCEPTED) == 1

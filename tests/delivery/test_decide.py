@@ -62,6 +62,17 @@ EDGE = timedelta(hours=48) - MARGIN
 
 
 @pytest.mark.parametrize(
+    ("window", "seconds"),
+    [(timedelta(hours=48), 48 * 3600 - 600), (timedelta(minutes=10), 500), (timedelta(minutes=1), 50)],
+)
+def test_a_short_window_has_a_short_margin(window: timedelta, seconds: int) -> None:
+    rules = Deduplication(("event_id",), window)
+    for late, expected in ((0, (Step.SEND, None)), (1, (Step.HOLD, Held.WINDOW_CLOSED))):
+        found = row(State.RETRY, timedelta(seconds=seconds + late))
+        assert decide(found, HOUR, rules, OnUnknown.AUTO, NOW) == expected
+
+
+@pytest.mark.parametrize(
     ("policy", "rules", "since", "expected"),
     [
         (OnUnknown.AUTO, TWO_DAYS, timedelta(0), (Step.SEND, None)),

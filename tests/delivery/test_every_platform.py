@@ -18,6 +18,7 @@ from tests.platforms.support import Struck, cases
 
 COUNT = 12
 TAKEN = (State.ACCEPTED, State.PENDING)
+PARTLY = [name for name in NAMES if platform(name).deduplication.only and not platform(name).restates]
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -63,6 +64,19 @@ def test_what_may_have_arrived_is_counted_once_or_held(site: Site, name: str, ki
     if remembers(name):
         assert report.count(State.HELD) == 0
         assert counts["accepted"] == COUNT
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+@pytest.mark.parametrize("name", PARTLY)
+def test_what_the_platform_would_count_again_is_held(site: Site, name: str, kind: str) -> None:
+    """Where it knows some events again, and these are none of them."""
+    changes = tuple(cases(name).COUNTED_AGAIN.items())
+    site.fault(name, kind, times=1)
+    site.deliver(name, COUNT, changes)
+    report = site.deliver(name, COUNT, changes)
+    assert of(site, name)["accepted"] <= COUNT  # nothing went twice
+    assert report.count(State.HELD) > 0
+    assert report.count(*TAKEN) + report.count(State.HELD) == COUNT
 
 
 @every

@@ -13,10 +13,14 @@ from types import ModuleType
 from typing import Any
 
 from capi_pipeline import render
+from capi_pipeline.conversions.consent import ConsentPolicy
+from capi_pipeline.conversions.conversion import conversions
+from capi_pipeline.conversions.transform import transform
 from capi_pipeline.platforms import platform as platform_class
 from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.outcomes import Kind, Reason, State, Verdict
 from capi_pipeline.platforms.wire import Response
+from capi_pipeline.rendering import to_batch
 
 NOW = datetime(2026, 10, 1, 16, tzinfo=UTC)
 CLICKED = "2026-09-30T08:00:00Z"
@@ -134,6 +138,19 @@ def made(name: str, config: Mapping[str, Any] | None = None) -> Platform:
     """The platform with its case file's account."""
     kind = platform_class(name)
     return kind(kind.Config.model_validate({**cases(name).CONFIG, **(config or {})}))
+
+
+def usual(name: str) -> dict[str, Any]:
+    """An event that the platform takes."""
+    first = next(canonical for canonical, wire in cases(name).NAMES.items() if not isinstance(wire, Reason))
+    return event("purchase" if not isinstance(cases(name).NAMES["purchase"], Reason) else first)
+
+
+def prepared(name: str, given: Mapping[str, Any]) -> Any:
+    """The payload of one event."""
+    hashed = transform(to_batch([given]), platform_class(name).recipes(), ConsentPolicy())
+    (conversion,) = conversions(hashed)
+    return made(name).prepare(conversion, NOW)
 
 
 def rendered(name: str, *events: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> dict[str, Any]:

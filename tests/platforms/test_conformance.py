@@ -16,19 +16,13 @@ from capi_pipeline.conversions.contract import COLUMNS
 from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.destinations import is_secret
 from capi_pipeline.platforms import NAMES, all_recipes, platform
-from capi_pipeline.platforms.base import Platform
+from capi_pipeline.platforms.base import NEVER, Platform
 from capi_pipeline.platforms.outcomes import Kind, Reason, State
 from tests.platforms.fuzz import READ
-from tests.platforms.support import HTML, NOW, answer, cases, event, made, rendered, sent, withheld
+from tests.platforms.support import HTML, NOW, answer, cases, event, made, prepared, rendered, sent, usual, withheld
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
 ONE = timedelta(seconds=1)
-
-
-def usual(name: str) -> dict[str, Any]:
-    """An event that the platform takes."""
-    first = next(canonical for canonical, wire in cases(name).NAMES.items() if not isinstance(wire, Reason))
-    return event("purchase" if not isinstance(cases(name).NAMES["purchase"], Reason) else first)
 
 
 # --- what it says of itself -----------------------------------------------------------------------------------------
@@ -58,6 +52,15 @@ def test_limits_are_possible(name: str) -> None:
 def test_deduplication_has_keys_exactly_if_it_has_a_window(name: str) -> None:
     deduplication = platform(name).deduplication
     assert bool(deduplication.keys) == (deduplication.window is not None)
+
+
+def test_what_the_platform_would_count_again_is_told_by_its_payload(name: str) -> None:
+    """`COUNTED_AGAIN` of a case file: changes that make an event one that its platform does not know again."""
+    deduplication, counted_again = platform(name).deduplication, getattr(cases(name), "COUNTED_AGAIN", None)
+    assert made(name).deduplication_of(prepared(name, usual(name))) == deduplication
+    assert bool(deduplication.only) == (counted_again is not None)
+    if counted_again:
+        assert made(name).deduplication_of(prepared(name, {**usual(name), **counted_again})) == NEVER
 
 
 def test_every_key_of_the_account_is_documented_and_secrets_are_kept_apart(name: str) -> None:

@@ -100,8 +100,9 @@ def test_envelope_and_authentication(sandbox: Client) -> None:
     assert send(sandbox, [large, large, large]).status_code == 413
 
 
-def test_what_is_sent_twice_counts_twice_and_development_is_kept_apart(sandbox: Client) -> None:
-    for event in (batch(), batch(), batch(2) | {"environment": "development"}):
+def test_only_an_order_is_known_again_and_development_is_kept_apart(sandbox: Client) -> None:
+    order = changed(batch(), f"{ATTRIBUTES}.confirmationref", "ORD-1")
+    for event in (order, order, batch(3), batch(3), batch(2) | {"environment": "development"}):
         send(sandbox, [event])
-    assert sandbox.outcomes("rokt") == ["first", "again", "test"]
+    assert sandbox.outcomes("rokt") == ["first", "duplicate", "first", "again", "test"]
     assert sandbox.counts("rokt")["double_counted"] == 1

@@ -85,8 +85,8 @@ def test_envelope(sandbox: Client) -> None:
     assert send(sandbox, *[conversion(number) for number in range(100)]).status_code == 200
 
 
-def test_what_is_sent_twice_counts_twice(sandbox: Client) -> None:
-    for number in (1, 1, 2):
-        send(sandbox, conversion(number))
-    assert sandbox.outcomes("the_trade_desk") == ["first", "again", "first"]
-    assert sandbox.counts("the_trade_desk")["double_counted"] == 1
+def test_only_what_has_an_order_id_is_known_again(sandbox: Client) -> None:
+    unknown = {key: value for key, value in conversion(3).items() if key != "order_id"}
+    for event in (conversion(1), conversion(1), conversion(2), unknown, unknown):
+        send(sandbox, event)
+    assert sandbox.outcomes("the_trade_desk") == ["first", "duplicate", "first", "first", "first"]

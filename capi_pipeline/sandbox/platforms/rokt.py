@@ -11,7 +11,7 @@ import orjson
 
 from capi_pipeline.sandbox import rules
 from capi_pipeline.sandbox.platform import Call, Endpoint, Platform, Refused, Reply, Token, payload_digest
-from capi_pipeline.sandbox.store import NEVER, Event
+from capi_pipeline.sandbox.store import FOREVER, NEVER, Event
 
 API_KEY, API_SECRET = "sandbox-rokt-key", "sandbox-rokt-secret"
 MAXIMUM: Final = 100
@@ -22,8 +22,8 @@ DEVICE: Final = rules.words("http_header_user_agent ios_advertising_id android_a
 
 
 class Rokt(Platform):
-    """A bad batch object is named by its path in a 202, the others are taken. What is sent twice counts twice: no window
-    is published. Development events are kept apart."""
+    """A bad batch object is named by its path in a 202, the others are taken. An order is known again by its
+    reference; anything else that is sent twice counts twice. Development events are kept apart."""
 
     slug = "rokt"
     title = "Rokt Ads"
@@ -74,9 +74,12 @@ def answer(status: int, code: str, message: str) -> Reply:
 def accepted(batch: Mapping[str, Any]) -> Event:
     data = batch["events"][0]["data"]
     attributes, message_id = data["custom_attributes"], data.get("source_message_id")
+    kind, order = attributes["conversiontype"], attributes.get("confirmationref")
+    once = kind == "purchase" and order
     return Event(
-        account=batch["environment"], identity=message_id or payload_digest(batch), name=attributes["conversiontype"],
-        id=message_id, payload=batch, window=NEVER, outcome="test" if batch["environment"] == "development" else None,
+        account=batch["environment"], identity=f"order\x1f{order}" if once else message_id or payload_digest(batch), name=kind,
+        id=message_id, payload=batch, window=FOREVER if once else NEVER,
+        outcome="test" if batch["environment"] == "development" else None,
         value=float(attributes["amount"]) if "amount" in attributes else None, currency=attributes.get("currency"),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from capi_pipeline.sandbox import rules
 from capi_pipeline.sandbox.platform import Call, Endpoint, Platform, Refused, Reply
-from capi_pipeline.sandbox.store import NEVER, Event
+from capi_pipeline.sandbox.store import FOREVER, NEVER, Event
 
 ADVERTISER, MERCHANT, TRACKER, PIXEL = "abc1234", "mer999", "trk5678", "up12345"
 MAXIMUM: Final = 100
@@ -27,8 +27,8 @@ Problem = tuple[str, str]
 
 
 class TheTradeDesk(Platform):
-    """No credentials and no event time; what is sent twice counts twice. One bad event refuses the request, and a tag or
-    an event name that the account has not defined answers 402."""
+    """No credentials and no event time; only by an order id is an event known again. One bad event refuses the request,
+    and a tag or an event name that the account has not defined answers 402."""
 
     slug = "the_trade_desk"
     title = "The Trade Desk"
@@ -78,7 +78,7 @@ def accepted(event: Mapping[str, Any]) -> Event:
     name, order = event.get("event_name", "page"), event.get("order_id")
     return Event(
         account=event.get("adv") or event["merchant_id"], identity=f"{name}\x1f{order or secrets.token_hex(8)}", name=name,
-        id=order, payload=event, window=NEVER, value=float(event["value"]) if "value" in event else None,
+        id=order, payload=event, window=FOREVER if order else NEVER, value=float(event["value"]) if "value" in event else None,
         currency=event.get("currency"),
     )  # fmt: skip
 

@@ -183,6 +183,8 @@ ANSWERS = [
     Answer("a redirect that would lose the event", answer(302), **LOST),
 ]  # fmt: skip
 REGION = "/criteo/eu/m/event?version=s2s_v0"
+COUNTED_AGAIN = {"event_name": "add_to_cart"}
+
 AT_SANDBOX = [
     Struck("the region of the account", [{"kind": "redirect", "status": 307, "location": REGION, "path": "/criteo/m/event"}]),
     Struck("a host that is not documented", [{"kind": "redirect", "status": 307, "location": "http://localhost:9/m/event"}],

@@ -244,6 +244,11 @@ STATUS_ANSWERS = [
     Answer("503", answer(503, HTML), Kind.TRANSIENT, 1, maybe_stored=True),
 ]  # fmt: skip
 
+COUNTED_AGAIN = {
+    "event_name": "refund", "original_event_id": "evt-0", "original_event_time": "2026-09-30T16:00:00Z",
+    "remaining_value": "49.97", "value": "100", "contents": [{"id": "SKU-1", "quantity": 2, "price": 50}],
+}  # fmt: skip
+
 AT_SANDBOX = [
     Struck("a bad conversion", [{"kind": "reject_event", "match": "irclickid-7"}], {State.PENDING: 11, State.REJECTED: 1},
            "OrderId"),
@@ -252,6 +257,4 @@ AT_SANDBOX = [
     Struck("a revoked token", [{"kind": "revoked_token"}], {State.RETRY: 12}, "http_401", failed=True),
     Struck("an empty quota", [{"kind": "rate_limit", "regain_minutes": 30}], {State.RETRY: 12}, "http_429", failed=True),
     Struck("a lost answer, where a repetition is known", [{"kind": "reset_after", "times": 1}], {State.PENDING: 12}),
-    Struck("a lost answer, where a difference may have arrived", [{"kind": "reset_after", "times": 1}],
-           {State.PENDING: 11, State.HELD: 1}, "unknown_without_deduplication", account={"refunds": "lines"}),
 ]  # fmt: skip

@@ -195,10 +195,15 @@ ANSWERS = [
            outcomes=MIXED[::-1], words="words"),
     Answer("all failed", answer(422, {**PARTIAL, "details": [rows("failed", "failed")]}), Kind.SETTLED,
            outcomes=[(State.REJECTED, "failed")] * 2),
-    Answer("some failed, and none is named", answer(422, {**PARTIAL, "details": {}}), Kind.REFUSED, code="4182"),
-    Answer("a list of another length", answer(422, {**PARTIAL, "details": rows("failed")}), Kind.REFUSED),
-    Answer("an unknown state", answer(422, {**PARTIAL, "details": rows("failed", "odd")}), Kind.REFUSED),
-    Answer("two lists", answer(422, rows("failed", "processed", **PARTIAL, details=rows("processed", "failed"))), Kind.REFUSED),
+    Answer("some failed, and none is named", answer(422, {**PARTIAL, "details": {}}), Kind.REFUSED, code="4182",
+           maybe_stored=True),
+    Answer("a list of another length", answer(422, {**PARTIAL, "details": rows("failed")}), Kind.REFUSED,
+           maybe_stored=True),
+    Answer("an unknown state", answer(422, {**PARTIAL, "details": rows("failed", "odd")}), Kind.REFUSED,
+           maybe_stored=True),
+    Answer("two lists", answer(422, rows("failed", "processed", **PARTIAL, details=rows("processed", "failed"))), Kind.REFUSED,
+           maybe_stored=True),
+    Answer("one that failed", answer(422, {**PARTIAL, "details": {}}), Kind.REFUSED, count=1),
     Answer("422 without words", answer(422, HTML), Kind.TRANSIENT, maybe_stored=True),
     *(
         Answer(f"success with {change}", answer(200, {**rows("processed", "processed"), **change}), Kind.TRANSIENT,
@@ -227,6 +232,8 @@ ANSWERS = [
     *(Answer(f"{status}", answer(status, HTML), Kind.TRANSIENT, maybe_stored=True) for status in (500, 502, 504)),
     Answer("HTML", answer(200, HTML), Kind.TRANSIENT, maybe_stored=True),
 ]  # fmt: skip
+
+COUNTED_AGAIN = {"action_source": "physical_store"}
 
 AT_SANDBOX = [
     Struck("one bad event", [{"kind": "reject_event", "match": "order-00007", "code": "Invalid em"}], {State.REJECTED: 1},

@@ -161,6 +161,8 @@ ANSWERS = [
     *(Answer(f"{status}", answer(status, HTML), Kind.TRANSIENT, maybe_stored=True) for status in (500, 503)),
     Answer("a redirect", answer(302), **LOST),
 ]  # fmt: skip
+COUNTED_AGAIN = {"transaction_id": None}
+
 AT_SANDBOX = [
     Struck("one event is refused, the others are taken", [{"kind": "reject_event", "match": '"order-00007"'}],
            {State.REJECTED: 1}, "INVALID_EVENT"),

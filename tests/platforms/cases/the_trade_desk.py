@@ -204,6 +204,8 @@ ANSWERS = [
     *(Answer(f"{status}", answer(status, HTML), Kind.TRANSIENT, maybe_stored=True, code=f"http_{status}") for status in (500,
          503)),
 ]  # fmt: skip
+COUNTED_AGAIN = {"transaction_id": None}
+
 AT_SANDBOX = [
     Struck("one event is refused", [{"kind": "reject_event", "match": '"order_id":"7"'}], {State.REJECTED: 1}, BAD),
     Struck("all are refused, by another code", [{"kind": "reject_event", "code": "InvalidAdId"}], {State.REJECTED: 12},
