@@ -21,11 +21,11 @@ PAGE = Path(__file__).with_name("README.md")
 FIVE = ("google_data_manager", "meta", "microsoft_offline", "outbrain", "tiktok")
 
 
-def put(section: str, text: str) -> None:
-    """Put `text` between the markers of `section` in benchmarks/README.md."""
+def put(section: str, text: str, path: Path = PAGE) -> None:
+    """Put `text` between the markers of `section` in benchmarks/README.md, or another page."""
     begin, end = f"<!-- {section} -->", f"<!-- /{section} -->"
-    page = PAGE.read_text("utf-8")
-    PAGE.write_text(f"{page[: page.index(begin) + len(begin)]}\n{text}\n{page[page.index(end) :]}", "utf-8")
+    page = path.read_text("utf-8")
+    path.write_text(f"{page[: page.index(begin) + len(begin)]}\n{text}\n{page[page.index(end) :]}", "utf-8")
 
 
 def machine() -> str:
