@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     )
     staging_key: SecretStr | None = Field(None, description="Key of the encrypted staging files (32 bytes, base64).")
     token_key: SecretStr | None = Field(None, description="Key of stored OAuth tokens (32 bytes, base64).")
+    suppression_key: SecretStr | None = Field(
+        None, description="Key of the digests of forgotten people (32 bytes, base64). Never change it: they would be unknown."
+    )
     staging_days: int = Field(14, description="Days that hashed conversions are kept.", ge=1)
     ledger_days: int = Field(
         400,
@@ -122,7 +125,7 @@ class Settings(BaseSettings):
         return str(value)
 
     def key(self, name: str) -> bytes:
-        """The key `staging_key` or `token_key`: from the environment, else made once under `home` (mode 0600)."""
+        """One of the three keys (`staging_key`, …): from the environment, else made once under `home` (mode 0600)."""
         given: SecretStr | None = getattr(self, name)
         path = self.home.resolve() / "keys" / name
         try:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -104,6 +104,16 @@ class Staging:
                     "Materialise `hashed_conversions` of this partition, then rerun.",
                 )
             yield from file.iter_batches(batch_size=ROWS, columns=columns)
+
+    def hours(self) -> list[datetime]:
+        """The hours that are stored."""
+        names = [(path.parent.name, path.stem) for path in self.root.glob("*/*.parquet")] if self.root.exists() else []
+        return sorted(datetime.strptime(f"{day} {hour}", "%Y-%m-%d %H").replace(tzinfo=UTC) for day, hour in names)
+
+    def rewrite(self, hour: datetime, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
+        """Store the hour with each batch changed (same schema). Raises as `write` and `read`."""
+        with self._opened(hour) as file:
+            self.write(hour, file.schema_arrow, (change(batch) for batch in file.iter_batches(batch_size=ROWS)))
 
     def purge(self, before: datetime) -> int:
         """Delete what was written before `before`, also drafts that a killed process left; returns how many files.

@@ -16,14 +16,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from capi_pipeline.conversions import consent
 from capi_pipeline.conversions.contract import Window
 from capi_pipeline.conversions.identifiers import EMPTY_DIGEST
+from capi_pipeline.conversions.suppression import Suppressed
 from capi_pipeline.conversions.transform import schema, transform
 from capi_pipeline.delivery.delivery import Delivery
 from capi_pipeline.delivery.http import NotSent, Transport, Unanswered
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.redaction import Redactor, secrets_of
 from capi_pipeline.delivery.report import Report
+from capi_pipeline.delivery.suppression import suppressed
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.delivery.verdicts import Asked, VerdictDesk
 from capi_pipeline.destinations import DestinationConfig
@@ -34,10 +37,14 @@ from capi_pipeline.settings import Settings
 from capi_pipeline.staging import Staging
 from capi_pipeline.warehouse import Warehouse
 
+NAMED = 20  # events with unreadable consent strings that are named
+
 
 @dataclass
 class Profile:
-    """What one hour of conversions looked like. `digest`: SHA-256 of everything read; `coverage`: recipe -> rows."""
+    """What one hour of conversions looked like. `digest`: SHA-256 of everything read; `coverage`: recipe -> rows.
+    `unreadable`: what is wrong with consent strings -> conversions; `unreadable_events`: the first of them (event name, event
+    id, what is wrong)."""
 
     rows: int = 0
     digest: str = ""
@@ -47,6 +54,8 @@ class Profile:
     oldest: datetime | None = None
     newest: datetime | None = None
     empty_digests: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
+    unreadable_events: list[tuple[str, str, str]] = field(default_factory=list)
     bytes: int = 0
     purged: int = 0
     seconds: float = 0.0
@@ -64,11 +73,13 @@ def extract_transform(settings: Settings, hour: datetime) -> Profile:
     started, profile, recipes = time.monotonic(), Profile(), all_recipes()
     read = hashlib.sha256()
     warehouse = Warehouse(settings.require("warehouse_url"), settings.conversions_table)
+    gone = forgotten(settings)
 
     def hashed() -> Iterator[pa.RecordBatch]:
         for batch in warehouse.hour(window_of(hour)):
             read.update(batch.serialize())
-            out = transform(batch, recipes, settings.consent)
+            out = transform(batch, recipes, settings.consent, gone)
+            _profile_strings(profile, batch)
             _profile(profile, out, [recipe.name for recipe in recipes])
             yield out
 
@@ -106,6 +117,23 @@ def _profile(profile: Profile, batch: pa.RecordBatch, recipes: list[str]) -> Non
     for name in recipes:
         profile.coverage[name] += pc.sum(pc.greater(pc.list_value_length(batch[name]), 0)).as_py() or 0
         profile.empty_digests += pc.sum(pc.equal(batch[name].flatten(), EMPTY_DIGEST)).as_py() or 0
+
+
+def _profile_strings(profile: Profile, batch: pa.RecordBatch) -> None:
+    """Consent strings that cannot be read: how many, and the first few by name."""
+    for row, wrong in consent.unreadable(batch):
+        profile.unreadable[wrong] += 1
+        if len(profile.unreadable_events) < NAMED:
+            profile.unreadable_events.append((batch["event_name"][row].as_py(), batch["event_id"][row].as_py(), wrong))
+
+
+def forgotten(settings: Settings) -> Suppressed:
+    """Everybody who asked to be forgotten."""
+    ledger = Ledger.open(settings.require("ledger_url"))
+    try:
+        return suppressed(ledger, settings.key("suppression_key"))
+    finally:
+        ledger.engine.dispose()
 
 
 def staging(settings: Settings) -> Staging:

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from capi_pipeline import steps
+from capi_pipeline.components.metadata import of_profile
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import ConfigurationError, ContractError, DeliveryError
+from capi_pipeline.platforms.base import Limits
+from capi_pipeline.platforms.meta import Meta
 from capi_pipeline.platforms.outcomes import State
 from capi_pipeline.settings import Settings
 from tests import table
@@ -257,3 +260,70 @@ def test_numbers_of_a_report_add_up() -> None:
     }  # fmt: skip
     parts = ("accepted", "pending", "rejected", "held", "withheld", "retry")
     assert sum(found[part] for part in parts) == found["rows"]
+
+
+# --- consent ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("half", ["the run was stopped", "the platform broke down"])
+def test_what_a_person_withdraws_before_a_rerun_never_leaves(
+    chosen: Settings, warehouse_url: str, graph: Graph, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    """Of an hour's two requests only the first is done; then a person of each withdraws, and the hour is built and sent again."""
+    monkeypatch.setattr(Meta, "limits", Limits(events=3, atomic=True, concurrency=1))
+    table.create(warehouse_url, [table.row(n, HOUR) for n in range(6)])
+    steps.extract_transform(chosen, HOUR)
+    there, stop, answer = line(chosen, graph), threading.Event(), Handler.do_POST
+
+    def once(handler: Handler) -> None:
+        answer(handler)
+        if half == "the run was stopped":
+            stop.set()
+        else:
+            graph.status, graph.body = 503, b"<html>"
+
+    with monkeypatch.context() as at_first:
+        at_first.setattr(Handler, "do_POST", once)
+        assert there.deliver(HOUR, "first", stop).unfinished == 3
+    accepted = {event["event_id"] for event in graph.seen[0][2]["data"]}
+    rest = {table.row(n, HOUR)["event_id"] for n in range(6)} - accepted
+
+    withdrawn = {min(accepted), min(rest)}
+    table.sql(
+        warehouse_url,
+        f"update {table.TABLE} set consent_ad_user_data = 'denied' where event_id = any(:ids)",
+        {"ids": sorted(withdrawn)},
+    )
+    assert steps.extract_transform(chosen, HOUR).withheld == {"consent_denied": 2}
+    graph.seen.clear()
+    graph.status, graph.body = 200, b""
+    report = there.deliver(HOUR, "second")
+    assert {event["event_id"] for _, _, body in graph.seen for event in body["data"]} == rest - withdrawn
+    left = {  # of the one who had not left; an attempt that may have arrived is for a person to look into
+        "the run was stopped": {(State.WITHHELD, "consent_denied"): 1},
+        "the platform broke down": {(State.HELD, "unknown_and_withheld"): 1},
+    }
+    assert report.outcomes == {(State.ACCEPTED, ""): 5, **left[half]}
+    assert report.reconciles
+    closed(there)
+
+
+def test_strings_that_cannot_be_read_are_counted_and_named(chosen: Settings, warehouse_url: str) -> None:
+    table.create(
+        warehouse_url,
+        [
+            table.row(0, HOUR),
+            table.row(1, HOUR, tcf_string="nonsense of jane@example.com", consent_ad_storage=None),
+            table.row(2, HOUR, gpp_string="DBABTA"),
+        ],
+    )
+    profile = steps.extract_transform(chosen, HOUR)
+    assert profile.withheld == {"consent_unreadable": 1}
+    assert profile.unreadable_events == [
+        ("purchase", "order-000001", "TCF: it holds a character that is not base64url"),
+        ("purchase", "order-000002", "GPP: its header names 1 sections, and 0 follow"),
+    ]
+    assert profile.unreadable.total() == 2
+    shown = str(of_profile(profile))
+    assert "consent_strings_unreadable" in shown
+    assert "jane" not in shown

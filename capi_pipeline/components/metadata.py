@@ -55,12 +55,23 @@ def of_profile(profile: Profile) -> dict[str, Any]:
     }
     for reason, count in profile.withheld.items():
         out[f"withheld_{reason}"] = count
+    out["consent_strings_unreadable"] = profile.unreadable.total()
+    if profile.unreadable:
+        out |= of_unreadable(profile)
     if profile.rows:
         out["identifier_coverage"] = table(
             ("identifier", "conversions", "share"),
             ((name, n, round(n / profile.rows, 4)) for name, n in sorted(profile.coverage.items())),
         )
     return out
+
+
+def of_unreadable(profile: Profile) -> dict[str, Any]:
+    """What is wrong with consent strings, and some conversions that have such."""
+    return {
+        "unreadable_by_cause": table(("cause", "conversions"), profile.unreadable.most_common()),
+        "unreadable_examples": table(("event_name", "event_id", "cause"), profile.unreadable_events),
+    }
 
 
 def table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> dg.TableMetadataValue:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from capi_pipeline.conversions import consent
 from capi_pipeline.conversions.contract import ARROW, COLUMNS, KEPT, Kind
 from capi_pipeline.conversions.identifiers import Recipe
+from capi_pipeline.conversions.suppression import NOBODY, Suppressed
 
 _KINDS = {column.name: column.kind for column in COLUMNS}
 # What else leads to a person, and is of no use where nothing may be sent.
@@ -46,18 +47,54 @@ def schema(recipes: Sequence[Recipe]) -> pa.Schema:
     return pa.schema([*kept, pa.field("withhold", pa.string()), *lists])
 
 
-def transform(batch: pa.RecordBatch, recipes: Sequence[Recipe], policy: consent.ConsentPolicy) -> pa.RecordBatch:
-    """Hashed rows for a batch of rows that keep the contract (`contract.check`), in the same order.
+def transform(
+    batch: pa.RecordBatch, recipes: Sequence[Recipe], policy: consent.ConsentPolicy, suppressed: Suppressed = NOBODY
+) -> pa.RecordBatch:
+    """Hashed rows for a batch of rows that keep the contract (`contract.check`), in the same order. The consent columns
+    hold the answers after all sources were heard.
 
     Rows that consent withholds carry nothing that leads to a person.
     """
-    withhold = consent.decide(batch, policy)
+    erased = _erased(batch, suppressed)
+    decided = consent.decide(batch, policy, erased)
+    withhold = decided.withhold
     usable = pc.is_null(withhold).to_numpy(zero_copy_only=False)
-    columns: list[pa.Array] = [_kept(batch, column.name, withhold) for column in KEPT]
+    columns = [
+        decided.answers[column.name] if column.name in decided.answers else _kept(batch, column.name, withhold)
+        for column in KEPT
+    ]
     columns.append(withhold)
     sources = {name: _Source(batch, name, usable) for name in dict.fromkeys(recipe.source for recipe in recipes)}
     columns.extend(sources[recipe.source].apply(recipe) for recipe in recipes)
-    return pa.RecordBatch.from_arrays(columns, schema=schema(recipes))
+    out = pa.RecordBatch.from_arrays(columns, schema=schema(recipes))
+    return forget(out, erased) if erased.any() else out
+
+
+def _erased(batch: pa.RecordBatch, suppressed: Suppressed) -> np.ndarray[Any, Any]:
+    """Which rows are of a person who asked to be forgotten."""
+    found = np.zeros(batch.num_rows, dtype=bool)
+    for recipe in suppressed.recipes:
+        digests = _Source(batch, recipe.source, ~found).apply(recipe)
+        known = digests.flatten().dictionary_encode()
+        hits = np.array([suppressed.has(recipe.source, digest) for digest in known.dictionary.to_pylist()], dtype=bool)
+        rows = pc.list_parent_indices(digests).to_numpy(zero_copy_only=False)
+        found[rows[hits[known.indices.to_numpy(zero_copy_only=False)]]] = True
+    return found
+
+
+def forget(batch: pa.RecordBatch, rows: np.ndarray[Any, Any]) -> pa.RecordBatch:
+    """A hashed batch in which `rows` (a mask) are withheld as erased, and carry nothing that leads to a person."""
+    mask = pa.array(rows)
+    arrays = []
+    for column, field in zip(batch.columns, batch.schema, strict=True):
+        if field.name == "withhold":
+            column = pc.if_else(mask, "erased", column)
+        elif pa.types.is_list(field.type):
+            column = pc.if_else(mask, pa.scalar([], field.type), column)
+        elif field.name in (*_ONLY_IF_SENDABLE, "source_url", "referrer_url", "search_term", "properties"):
+            column = pc.if_else(mask, pa.scalar(None, field.type), column)
+        arrays.append(column)
+    return pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
 
 
 def _kept(batch: pa.RecordBatch, name: str, withhold: pa.Array) -> pa.Array:

@@ -7,7 +7,7 @@ import dagster as dg
 
 from capi_pipeline.components.failures import failure, passes, retries
 from capi_pipeline.components.hours import hourly
-from capi_pipeline.components.metadata import contract_schema, of_profile
+from capi_pipeline.components.metadata import contract_schema, of_profile, of_unreadable
 from capi_pipeline.defs.models import MART
 from capi_pipeline.errors import CapiError, ContractError
 from capi_pipeline.settings import Settings, settings
@@ -49,6 +49,7 @@ def defs(chosen: Settings) -> dg.Definitions:
             _check("contract", CONVERSIONS, "Every row keeps the contract of canonical conversions."),
             _check("duplicates", CONVERSIONS, "An event name and id stand once in the hour."),
             _check("no_empty_digest", HASHED, 'No identifier is the SHA-256 of "".'),
+            _check("consent_strings", HASHED, "Every TCF and GPP string can be read; one that cannot counts as no consent."),
         ],
         partitions_def=hourly(),
         pool="extract",
@@ -76,6 +77,13 @@ def defs(chosen: Settings) -> dg.Definitions:
             check_name="no_empty_digest",
             passed=profile.empty_digests == 0,
             metadata={"empty_digests": profile.empty_digests},
+        )
+        yield dg.AssetCheckResult(
+            asset_key=HASHED,
+            check_name="consent_strings",
+            passed=not profile.unreadable,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"unreadable": profile.unreadable.total(), **(of_unreadable(profile) if profile.unreadable else {})},
         )
         if profile.empty_digests:
             raise dg.Failure(

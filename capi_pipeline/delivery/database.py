@@ -14,7 +14,7 @@ from capi_pipeline.delivery.tables import SCHEMA
 from capi_pipeline.errors import ConfigurationError, DeliveryError, address, first_line
 
 T = TypeVar("T")
-HEAD = "0003"
+HEAD = "0004"
 RECONNECT_SECONDS = 30.0
 _EXAMPLE = "Set it to e.g. postgresql+psycopg2://user:password@host:5432/ledger"
 # A host that vanished is noticed within a minute, on both sides: the server then gives the locks of its sessions back.

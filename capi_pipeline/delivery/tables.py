@@ -80,3 +80,11 @@ pruned = Table(
     Column("destination", Text, primary_key=True),
     Column("before", _time, nullable=False, comment="settled rows of hours and events before it may be deleted"),
 )
+
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("token", Text, primary_key=True, comment="keyed digest of an identifier of a person who asked to be forgotten"),
+    Column("key", Text, nullable=False, comment="which key made it: a digest of the key"),
+    Column("since", _time, nullable=False),
+)

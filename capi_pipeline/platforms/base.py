@@ -13,10 +13,12 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from capi_pipeline.conversions import consent
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.platforms.auth import Grant, OAuth
 from capi_pipeline.platforms.outcomes import Reason, Verdict, Withhold
+from capi_pipeline.platforms.privacy import PRIVACY
 from capi_pipeline.platforms.times import age_of, span
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
@@ -153,12 +155,20 @@ class Platform:
 
     def prepare(self, conversion: Conversion, now: datetime) -> Payload:
         """Screen and encode one conversion. Raises Withhold; empty members are left out."""
-        if conversion.withhold:
-            raise Withhold(Reason(conversion.withhold))
-        if conversion.opt_out_of_sale and not self.limited_data:
-            raise Withhold(Reason.OPTED_OUT, f"{self.title} has no limited-data flag")
+        self.screen_consent(conversion)
         self.screen_age(conversion, now)
         return compact(self.encode(conversion))
+
+    @classmethod
+    def screen_consent(cls, c: Conversion) -> None:
+        """Raises Withhold. What holds for every platform was decided in the transform, by the same table of rules."""
+        if c.withhold:
+            raise Withhold(Reason(c.withhold))
+        if reason := consent.refusal(consent.State.GRANTED, False, bool(c.opt_out_of_sale), cls.limited_data):
+            raise Withhold(Reason(reason), f"{cls.title} has no limited-data flag")
+        known = PRIVACY.get(cls.name)
+        if known and consent.vendor_refused(c.tcf_string, c.gpp_string, c.gpp_sid, known.vendor):
+            raise Withhold(Reason.VENDOR_DENIED, f"no consent to vendor {known.vendor} ({cls.title})")
 
     def screen_age(self, conversion: Conversion, now: datetime) -> None:
         """Raises Withhold. An adjustment carries two times: its own, and that of the conversion that it restates."""

@@ -16,6 +16,9 @@ class Reason(StrEnum):
 
     CONSENT_DENIED = "consent_denied"  # ad storage or ad user data was refused
     CONSENT_UNKNOWN = "consent_unknown"  # nobody asked, in a country where silence means no
+    CONSENT_UNREADABLE = "consent_unreadable"  # only a TCF or GPP string could tell, and it cannot be read
+    VENDOR_DENIED = "vendor_denied"  # the person's TCF string gives this platform no vendor consent
+    ERASED = "erased"  # the person asked to be forgotten (`capi forget`)
     OPTED_OUT = "opted_out"  # opt-out of sale, and the platform has no limited-data flag for this event
     NOT_SELECTED = "not_selected"  # the destination's document does not list this event
     FILTERED = "filtered"  # the destination's filter leaves it out
