@@ -79,6 +79,18 @@ class DestinationConfig(BaseModel):
         OnUnknown.AUTO, description="`auto`, `hold` or `resend`: events that may have arrived."
     )
     max_rejected_share: float = Field(0.05, description="Warn above this share of rejected events.", ge=0, le=1)
+    min_match_quality: float | None = Field(
+        None,
+        description="Least average match quality, 0 to 10; below it the check `match_quality` fails. Default: warns below 4.",
+        ge=0,
+        le=10,
+    )
+    min_pixel_agreement: float = Field(
+        0.0, description="Warn below this share of server events that the browser's pixel sent under the same id.", ge=0, le=1
+    )
+    pixel: str | None = Field(
+        None, description="This platform's pixel in `web_events.pixels`; default: the platform's usual name."
+    )
     concurrency: int | None = Field(None, description="Requests in flight; default: the platform's.", ge=1, le=64)
 
     @field_validator("events")

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         ge=1,
         le=36500,
     )
+    delivery_log: bool = Field(
+        True, description="Write counts and match quality of each delivery into the warehouse's schema `delivery_log`."
+    )
     patience: float = Field(
         60.0, description="Seconds that one request is retried in place before the hour fails.", ge=0
     )

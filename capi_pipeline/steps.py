@@ -29,6 +29,7 @@ from capi_pipeline.delivery.report import Report
 from capi_pipeline.delivery.suppression import suppressed
 from capi_pipeline.delivery.tokens import Tokens
 from capi_pipeline.delivery.verdicts import Asked, VerdictDesk
+from capi_pipeline.delivery_log import DeliveryLog
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.platforms import all_recipes
 from capi_pipeline.platforms.outcomes import State
@@ -224,6 +225,21 @@ class Line:
             return self.platform.read(response, 1).message
         except Exception:  # outside the documentation
             return "no usable words"
+
+
+def log_delivery(
+    settings: Settings, ledger: Ledger, config: DestinationConfig, hour: datetime, report: Report | None = None
+) -> None:
+    """Write what became of one hour into the warehouse (delivery_log.py); without a report, what the ledger says of it by now.
+    Raises DeliveryError or ConfigurationError: no reason to fail a delivery."""
+    if not settings.delivery_log:
+        return
+    log = DeliveryLog(Warehouse(settings.require("warehouse_url"), settings.conversions_table))
+    counts = ledger.counts(config.name, hour)
+    if report:
+        log.write(config.name, config.platform, hour, counts, report)
+    else:
+        log.settle(config.name, config.platform, hour, counts)
 
 
 def parse_hour(text: str) -> datetime:

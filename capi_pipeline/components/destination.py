@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from capi_pipeline.components.failures import failure, passes, retries
 from capi_pipeline.components.hours import hourly
 from capi_pipeline.components.metadata import of_report
+from capi_pipeline.components.quality import CHECKS as OF_QUALITY
+from capi_pipeline.components.quality import of_quality, pixel_check, quality_check
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.destinations import DestinationConfig
@@ -23,7 +25,7 @@ from capi_pipeline.platforms.outcomes import State
 from capi_pipeline.platforms.times import span
 from capi_pipeline.rendering import problems
 from capi_pipeline.settings import settings
-from capi_pipeline.steps import Line, numbers
+from capi_pipeline.steps import Line, log_delivery, numbers
 
 HASHED = dg.AssetKey("hashed_conversions")
 
@@ -41,6 +43,9 @@ class Destination(dg.Component, dg.Model, dg.Resolvable):
     base_url: Annotated[str | None, dg.Resolver.passthrough(description="Send to this address instead.")] = None
     on_unknown: Annotated[str, dg.Resolver.passthrough(description="auto, hold or resend.")] = "auto"
     max_rejected_share: Annotated[float, dg.Resolver.passthrough(description="Warn above this share.")] = 0.05
+    min_match_quality: Annotated[float | None, dg.Resolver.passthrough(description="Least average score, 0 to 10.")] = None
+    min_pixel_agreement: Annotated[float, dg.Resolver.passthrough(description="Warn below this share.")] = 0.0
+    pixel: Annotated[str | None, dg.Resolver.passthrough(description="The platform's pixel in `web_events`.")] = None
     concurrency: Annotated[int | None, dg.Resolver.passthrough(description="Requests in flight.")] = None
 
     @classmethod
@@ -90,9 +95,11 @@ def destination_defs(config: DestinationConfig) -> dg.Definitions:
     )
     def destination(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
         report = _deliver(context, config)
-        metadata = of_report(report)
+        metadata = of_report(report) | of_quality(report, config.platform)
         context.log.info(f"{config.name}: {_sentence(report)}")
         yield from _checks(report, config)
+        window = context.partition_time_window
+        yield pixel_check(settings(), config, window.start, window.end)
         if report.unfinished or report.error:
             why = str(report.error) if report.error else _waiting(report)
             raise failure(context, f"{why}\n{_sentence(report)}", passes(report.error), metadata)
@@ -110,6 +117,7 @@ CHECKS = {
     "reconciliation": "Rows of the hour = accepted + pending + rejected + withheld + held + retry.",
     "rejected_share": "The platform rejects no more than the allowed share of what it was sent.",
     "nothing_held": "No conversion waits for a person (`capi status`, `capi resolve`).",
+    **OF_QUALITY,
 }
 
 
@@ -139,16 +147,23 @@ def _checks(report: Report, config: DestinationConfig) -> Iterator[dg.AssetCheck
         description=f"{counts['held'] or 'No'} conversions wait for `capi resolve --destination {config.name}`.",
         metadata={"held": counts["held"]},
     )
+    yield quality_check(report, config)
 
 
 def _deliver(context: dg.AssetExecutionContext, config: DestinationConfig) -> Report:
     chosen = settings()
     try:
         ledger = Ledger.open(chosen.require("ledger_url"))
+        hour = context.partition_time_window.start
         with Line(config, ledger, chosen, os.environ) as line, _stopping(threading.Event()) as stop:
-            return line.deliver(context.partition_time_window.start, context.run.run_id, stop)
+            report = line.deliver(hour, context.run.run_id, stop)
     except CapiError as error:
         raise failure(context, str(error), passes(error)) from None
+    try:
+        log_delivery(chosen, ledger, config, hour, report)
+    except CapiError as error:
+        context.log.warning(f"{config.name}: {error}")
+    return report
 
 
 @contextmanager

@@ -101,11 +101,12 @@ def defs(chosen: Settings) -> dg.Definitions:
     class Translator(DagsterDbtTranslator):
         def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
             if dbt_resource_props["resource_type"] == "source":
-                return dg.AssetKey(["raw", dbt_resource_props["name"]])
+                return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
             return dg.AssetKey(["warehouse", dbt_resource_props["name"]])
 
         def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-            return "raw" if dbt_resource_props["resource_type"] == "source" else str(dbt_resource_props["fqn"][1])
+            source = dbt_resource_props["resource_type"] == "source"
+            return str(dbt_resource_props["source_name"] if source else dbt_resource_props["fqn"][1])
 
     @dbt_assets(
         manifest=parsed,
@@ -159,12 +160,12 @@ def _keep_parsed(target: Path, project: Path) -> None:
 
 
 def _sources_of(path: Path) -> list[dg.AssetSpec]:
-    """The raw tables, so that lineage begins where the data does."""
+    """The raw tables and the delivery log, so that lineage begins where the data does."""
     sources = json.loads(path.read_text("utf-8"))["sources"].values()
     return [
         dg.AssetSpec(
-            dg.AssetKey(["raw", source["name"]]),
-            group_name="raw",
+            dg.AssetKey([source["source_name"], source["name"]]),
+            group_name=source["source_name"],
             description=source["description"] or None,
             kinds={"table"},
             metadata={"dagster/table_name": f"{source['schema']}.{source['identifier']}"},

@@ -12,7 +12,7 @@ from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import CapiError
 from capi_pipeline.platforms import platform as platform_class
 from capi_pipeline.settings import settings
-from capi_pipeline.steps import Line
+from capi_pipeline.steps import Line, log_delivery
 
 
 class VerdictsConfig(dg.Config):
@@ -42,11 +42,17 @@ def defs(destinations: list[DestinationConfig]) -> dg.Definitions:
         problems: list[str] = []
         for destination in queueing:
             try:
-                with Line(destination, Ledger.open(chosen.require("ledger_url")), chosen, os.environ) as line:
+                ledger = Ledger.open(chosen.require("ledger_url"))
+                with Line(destination, ledger, chosen, os.environ) as line:
                     asked = line.ask(config.everything)
             except CapiError as error:
                 problems.append(str(error))
                 continue
+            try:
+                for hour in sorted(asked.hours):
+                    log_delivery(chosen, ledger, destination, hour)
+            except CapiError as error:
+                context.log.warning(f"{destination.name}: {error}")
             requests, waiting = requests + asked.requests, waiting + asked.waiting
             events.update(asked.events)
             rejections += [(destination.name, code, words, count) for (code, words), count in asked.rejections.items()]

@@ -36,7 +36,6 @@ from capi_pipeline.platforms.times import microseconds
 from capi_pipeline.platforms.wire import Payload
 
 LOOKUP = 2000  # events whose ledger rows are fetched at once
-UNMATCHED = (Reason.NO_IDENTIFIER, Reason.NO_CLICK_ID)  # withheld for what match quality is about, so part of it
 WAVE = 8  # requests that are claimed together where each holds one event, and a repetition of it would be dropped
 
 
@@ -279,7 +278,7 @@ class _Run:
                     group = self.platform.group(c)
                     digest = _digest(payload)
                 except Withhold as no:
-                    if no.reason in UNMATCHED:
+                    if no.reason is Reason.NO_IDENTIFIER:  # what match quality is about, so part of it
                         judged.append(c)
                     detail = self.delivery.redact(no.detail)
                     if since is not None:  # it may be at the platform already, so it is not ours to forget

@@ -32,6 +32,7 @@ class Asked:
     events: Counter[str] = field(default_factory=Counter)
     rejections: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    hours: set[datetime] = field(default_factory=set)  # of which something was settled
 
 
 @dataclass
@@ -67,6 +68,7 @@ class VerdictDesk:
             if not unheard and self.now() - submitted > rules.give_up:
                 never = Outcome(State.HELD, verdict.code, "the platform never said what became of it")
                 outcomes = [never if outcome.state is State.PENDING else outcome for outcome in outcomes]
+            asked.hours.add(hour.astimezone(UTC))
             self._settle(trace_id, hour, outcomes, asked)
             if any(outcome.state is State.PENDING for outcome in outcomes):
                 asked.waiting += 1

@@ -10,7 +10,7 @@ from capi_pipeline import supports
 from capi_pipeline.conversions.contract import ACTION_SOURCES, COLUMNS, EVENT_NAMES, Column
 from capi_pipeline.destinations import DestinationConfig, Filter
 from capi_pipeline.platforms import NAMES, platform
-from capi_pipeline.reference import consent, normalisation, platforms
+from capi_pipeline.reference import consent, exposures, normalisation, platforms
 from capi_pipeline.reference.tables import MADE, default, table
 from capi_pipeline.settings import Settings
 
@@ -109,6 +109,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "destinations.md": destinations,
     "normalisation.md": normalisation.page,
 }
+EXPOSURES = "dbt_project/models/delivery/exposures.yml"
 README = re.compile("(?<=<!-- matrix -->\n).*?(?=<!-- /matrix -->)", re.DOTALL)
 
 
@@ -122,6 +123,7 @@ def pages(docs: Path) -> dict[Path, str]:
     made[decided] = consent.page(decided.read_text("utf-8") if decided.exists() else "")
     made[docs.parent / consent.MACRO] = consent.macro()
     made[docs.parent / consent.UNIT_TESTS] = consent.unit_tests()
+    made[docs.parent / EXPOSURES] = exposures.page()
     readme = docs.parent / "README.md"
     made[readme] = README.sub(lambda _: _matrix("docs/destinations/"), readme.read_text("utf-8"))
     return made

@@ -18,11 +18,14 @@ from capi_pipeline.components import Destination
 from capi_pipeline.components.destination import destination_defs
 from capi_pipeline.conversions.consent import ConsentPolicy
 from capi_pipeline.conversions.transform import schema, transform
+from capi_pipeline.delivery_log import DeliveryLog
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.platforms import all_recipes
 from capi_pipeline.rendering import to_batch
 from capi_pipeline.settings import settings
 from capi_pipeline.steps import key_of, staging
+from capi_pipeline.warehouse import Warehouse
+from tests import table
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
 TOKEN = "meta-token-of-the-test"
@@ -139,7 +142,9 @@ def test_an_hour_arrives_with_numbers_that_the_ui_plots(platform: Platform, inst
     assert {"request_seconds_p50", "request_seconds_p95", "lag_minutes_p50", "lag_minutes_p95"} <= metadata.keys()
     assert metadata["bytes_sent"] > 100
     assert all(check.passed and check.partition == key_of(HOUR) for check in checks_of(result).values())
-    assert set(checks_of(result)) == {"reconciliation", "rejected_share", "nothing_held"}
+    assert set(checks_of(result)) == {
+        "reconciliation", "rejected_share", "nothing_held", "match_quality", "pixel_deduplication",
+    }  # fmt: skip
 
 
 def test_the_example_payload_shows_the_shape_and_no_identifier(
@@ -260,3 +265,110 @@ def test_the_component_keeps_account_ids_as_they_are_written() -> None:
             assert isinstance(component, Destination)
             assert component.account["pixel_id"] == "123456789012345"
             assert defs.resolve_asset_graph().has(dg.AssetKey(["destinations", "germany"]))
+
+
+# --- match quality, pixel, delivery log -------------------------------------------------------------------------------
+
+
+def test_match_quality_is_plotted_before_and_after_identity_resolution(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    stage(4, phones=["+4915112345678"], enriched=["phones"])
+    metadata = metadata_of(materialize(document(platform.url), instance))
+    assert metadata["match_quality"] > metadata["match_quality_before"] > 0
+    assert metadata["coverage_emails"] == metadata["coverage_phones"] == metadata["fresh_share"] == 1
+    assert metadata["coverage_click_id"] == metadata["click_id_share"] == metadata["two_strong_share"] == 0
+    assert "| phone | 0% | 100% | `████████████████████` |" in metadata["identifiers"]
+    assert "| click id | 4 of 4 | +" in metadata["missing_identifiers"].splitlines()[2]
+    assert metadata["minutes_total_p95"] >= metadata["minutes_delivery_p50"] > 0
+
+
+def test_a_rerun_says_the_same_of_match_quality(platform: Platform, instance: dg.DagsterInstance) -> None:
+    stage(3)
+    first, again = (metadata_of(materialize(document(platform.url), instance)) for _ in range(2))
+    assert len(platform.bodies) == 1
+    assert again["match_quality"] == first["match_quality"]
+    assert again["identifiers"] == first["identifiers"]
+
+
+@pytest.mark.parametrize(
+    ("least", "passed", "severity"), [(None, True, "WARN"), (9.5, False, "ERROR"), (0, True, "ERROR")]
+)
+def test_the_document_says_which_match_quality_is_enough(
+    platform: Platform, instance: dg.DagsterInstance, least: float | None, passed: bool, severity: str
+) -> None:
+    stage(1)
+    result = materialize(document(platform.url, min_match_quality=least), instance)
+    check = checks_of(result)["match_quality"]
+    assert result.success
+    assert (check.passed, check.severity.value) == (passed, severity)
+    assert "Most would add: click id" in (check.description or "")
+
+
+def test_an_hour_without_conversions_has_no_match_quality(platform: Platform, instance: dg.DagsterInstance) -> None:
+    stage(0)
+    result = materialize(document(platform.url), instance)
+    assert checks_of(result)["match_quality"].passed
+    assert "match_quality" not in metadata_of(result)
+
+
+AGREEMENT = """create schema delivery;
+    create table delivery.pixel_agreement (recorded_at timestamptz, pixel text, event_name text,
+    server_events bigint, agreed bigint, pixel_events bigint, pixel_only bigint, other_ids bigint, examples jsonb);
+    insert into delivery.pixel_agreement values ('{hour}', 'meta', 'purchase', 10, 7, 9, 2, {others}, '{examples}'),
+    ('{hour}', 'google', 'purchase', 10, 1, 9, 9, 9, null), ('2020-01-01', 'meta', 'purchase', 5, 0, 5, 5, 5, null)"""
+
+
+@pytest.mark.parametrize(
+    ("others", "wanted", "passed", "words"),
+    [(0, 0.5, True, "7 of 10"), (0, 0.8, False, "70% of the 10"), (1, 0.0, False, "under another id")],
+)
+def test_pixel_and_server_are_held_against_each_other(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    warehouse_url: str,
+    others: int,
+    wanted: float,
+    passed: bool,
+    words: str,
+) -> None:
+    examples = '[{"pixel": "ORDER-1", "server": "order-1"}]' if others else "[]"
+    table.sql(
+        warehouse_url, AGREEMENT.format(hour=HOUR.isoformat(), others=others, examples=examples).replace(":", r"\:")
+    )
+    monkeypatch.setenv("CAPI_WAREHOUSE_URL", warehouse_url)
+    stage(1)
+    check = checks_of(materialize(document(platform.url, min_pixel_agreement=wanted), instance))["pixel_deduplication"]
+    assert check.passed == passed
+    assert words in (check.description or "")
+    if others:
+        assert "| `ORDER-1` | `order-1` |" in check.metadata["examples"].value
+
+
+def test_what_became_of_the_hour_stands_in_the_warehouse_once(
+    platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, warehouse_url: str
+) -> None:
+    monkeypatch.setenv("CAPI_WAREHOUSE_URL", warehouse_url)
+    stage(3)
+    for _ in range(2):
+        assert materialize(document(platform.url, events=["purchase"]), instance).success
+    log = DeliveryLog(Warehouse(warehouse_url, "marts.conversions"))
+    outcomes, measures = log.read(HOUR, HOUR + timedelta(hours=1))
+    assert [(row["destination"], row["state"], row["events"]) for row in outcomes] == [("meta", "accepted", 3)]
+    found = {row["measure"]: row["value"] for row in measures if row["identifier"] is None}
+    assert found["judged"] == 3
+    assert found["score"] == found["score_before"] > 5
+    assert found["total_p50"] > found["landing_p50"] == 15 * 60
+    covered = {row["identifier"]: row["value"] for row in measures if row["measure"] == "covered"}
+    assert (covered["emails"], covered["phones"]) == (3, 0)
+    assert "jane.doe" not in str(outcomes + measures)
+
+
+def test_a_warehouse_that_cannot_be_written_costs_no_delivery(
+    platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAPI_WAREHOUSE_URL", "postgresql+psycopg2://nobody@127.0.0.1:1/nowhere")
+    stage(2)
+    assert materialize(document(platform.url), instance).success
+    assert len(platform.events()) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from capi_pipeline.components.destination import CHECKS
 from capi_pipeline.conversions.contract import COLUMNS
 from capi_pipeline.definitions import defs
 from capi_pipeline.platforms import NAMES
@@ -52,7 +53,7 @@ def test_each_asset_has_its_partitioned_checks(loaded: dg.Definitions) -> None:
     found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
     want = {("conversions", "contract"), ("conversions", "duplicates"), ("hashed_conversions", "no_empty_digest")}
     for name in NAMES:
-        want |= {(f"destinations/{name}", c) for c in ("reconciliation", "rejected_share", "nothing_held")}
+        want |= {(f"destinations/{name}", c) for c in CHECKS}
     assert want <= found
     for key in graph.asset_check_keys:
         if (key.asset_key.to_user_string(), key.name) in want:
