@@ -195,7 +195,7 @@ def _databases(chosen: Settings, loads: bool) -> list[Finding]:
             f"{chosen.conversions_table} keeps the contract's columns",
         ),
         "ledger": (lambda: Ledger.open(chosen.require("ledger_url")), "usable"),
-        "keys": (lambda: (staging(chosen), chosen.key("token_key")), "usable"),
+        "keys": (lambda: (staging(chosen), chosen.key("token_key"), chosen.key("suppression_key")), "usable"),
         "dagster": (_dagster if loads else lambda: None, "usable"),
     }
     out: list[Finding] = []

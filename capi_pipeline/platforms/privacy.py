@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from capi_pipeline.conversions.consent import PlatformClass
 
-WRITE = "No call for single events is documented: write to the platform's privacy office, with the event ids and times below."
+WRITE = "No call for single events is documented: write to the platform's privacy office, with the event ids and times."
 _SNAPCHAT = (
     'A web event with `data_processing_options: ["DELETE"]` asks for deletion; this pipeline does not send it. Otherwise '
     "write to the platform's privacy office."
@@ -72,6 +72,6 @@ PRIVACY: dict[str, Privacy] = {
     "tiktok": Privacy(PlatformClass.LIMITED_DATA),
     "vibe": Privacy(PlatformClass.PLAIN),
     "x": Privacy(PlatformClass.PLAIN),
-    "yahoo": Privacy(PlatformClass.PLAIN, 25),
+    "yahoo": Privacy(PlatformClass.PLAIN),
     "yandex_metrica": Privacy(PlatformClass.PLAIN),
 }

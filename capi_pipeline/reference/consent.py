@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 from capi_pipeline.conversions.consent import OPT_IN_COUNTRIES, RULES, PlatformClass, State, refusal
@@ -98,7 +98,7 @@ def macro() -> str:
     )
     classes = ",\n        ".join(f"('{kind}', {_sql(kind.limits)})" for kind in PlatformClass)
     countries = ", ".join(f"'{code}'" for code in sorted(OPT_IN_COUNTRIES))
-    return f"""{{#- Made from the code by `python -m capi_pipeline.reference docs`: the table of capi_pipeline/conversions/consent.py, which decides. -#}}
+    return f"""{{#- Made from the code by `python -m capi_pipeline.reference docs`: the rules of conversions/consent.py. -#}}
 
 {{#- Of each state: the rules in their order; the first that holds withholds. Null: whichever. -#}}
 {{% macro consent_rules() -%}}
@@ -126,7 +126,8 @@ def macro() -> str:
 
 {{#- Whether an unknown country counts as one of them: CAPI_OPT_IN_IF_UNKNOWN. -#}}
 {{% macro opt_in_if_unknown() -%}}
-    {{{{ 'false' if execute and env_var('CAPI_OPT_IN_IF_UNKNOWN', '') | lower in ['0', 'false', 'f', 'n', 'no', 'off'] else 'true' }}}}
+    {{%- set given = env_var('CAPI_OPT_IN_IF_UNKNOWN', '') if execute else '' -%}}
+    {{{{ 'false' if given | lower in ['0', 'false', 'f', 'n', 'no', 'off'] else 'true' }}}}
 {{%- endmacro %}}
 """
 
@@ -139,24 +140,19 @@ def unit_tests() -> str:
     """A dbt unit test of every combination that columns can tell."""
     given, expected = [], []
     for number, (state, country, opted_out) in enumerate(_cases()):
-        storage, user_data = {"granted": ("granted", "granted"), "denied": ("granted", "denied")}.get(
-            state, ("granted", None)
-        )
-        given.append(
-            f"{{event_id: e{number}, event_name: purchase, country: {_yaml(country)}, opt_out_of_sale: {_yaml(opted_out)}, "
-            f"consent_ad_storage: {_yaml(storage)}, consent_ad_user_data: {_yaml(user_data)}}}"
-        )
+        row = {"event_id": f"e{number}", "event_name": "purchase", "country": country, "opt_out_of_sale": opted_out}
+        row |= {"consent_ad_storage": "granted", "consent_ad_user_data": None if state == "unknown" else state}
+        given.append(_row(row))
         for kind in PlatformClass:
             reason = refusal(State(state), country != "US", bool(opted_out), kind.limits)
-            expected.append(
-                f"{{event_id: e{number}, platform_class: {kind}, state: {state}, measurement: {'refused' if reason else 'allowed'}, "
-                f"reason: {_yaml(reason)}, limited: {_yaml(bool(opted_out) and not reason)}, is_final: true}}"
-            )
+            row = {"event_id": f"e{number}", "platform_class": kind.value, "state": state}
+            row |= {"measurement": "refused" if reason else "allowed", "reason": reason}
+            expected.append(_row(row | {"limited": bool(opted_out) and not reason, "is_final": True}))
     lines = "\n".join(f"          - {row}" for row in given), "\n".join(f"        - {row}" for row in expected)
-    return f"""# Made from the code by `python -m capi_pipeline.reference docs`: what capi_pipeline/conversions/consent.py decides.
+    return f"""# Made from the code by `python -m capi_pipeline.reference docs`: what conversions/consent.py decides.
 unit_tests:
   - name: dbt_decides_as_the_pipeline_does
-    description: Every state that columns can tell, in every jurisdiction, with and without an opt-out, for every class of platform.
+    description: Every state that columns can tell, in every jurisdiction, with and without an opt-out, for every class.
     model: consent_decisions
     given:
       - input: ref('conversions')
@@ -172,5 +168,7 @@ def _cases() -> Iterator[tuple[str, str | None, bool | None]]:
     return product(("granted", "unknown", "denied"), ("DE", "GB", "CH", "US", None), (None, True))
 
 
-def _yaml(value: str | bool | None) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else value
+def _row(values: Mapping[str, str | bool | None]) -> str:
+    """A row of a unit test, as YAML."""
+    texts = {name: "null" if v is None else str(v).lower() if isinstance(v, bool) else v for name, v in values.items()}
+    return f"{{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"

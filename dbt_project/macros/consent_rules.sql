@@ -1,4 +1,4 @@
-{#- Made from the code by `python -m capi_pipeline.reference docs`: the table of capi_pipeline/conversions/consent.py, which decides. -#}
+{#- Made from the code by `python -m capi_pipeline.reference docs`: the rules of conversions/consent.py. -#}
 
 {#- Of each state: the rules in their order; the first that holds withholds. Null: whichever. -#}
 {% macro consent_rules() -%}
@@ -39,5 +39,6 @@
 
 {#- Whether an unknown country counts as one of them: CAPI_OPT_IN_IF_UNKNOWN. -#}
 {% macro opt_in_if_unknown() -%}
-    {{ 'false' if execute and env_var('CAPI_OPT_IN_IF_UNKNOWN', '') | lower in ['0', 'false', 'f', 'n', 'no', 'off'] else 'true' }}
+    {%- set given = env_var('CAPI_OPT_IN_IF_UNKNOWN', '') if execute else '' -%}
+    {{ 'false' if given | lower in ['0', 'false', 'f', 'n', 'no', 'off'] else 'true' }}
 {%- endmacro %}

@@ -39,7 +39,8 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> dict[tuple[str,
 
 def test_these_are_all_commands() -> None:
     assert {" ".join(path) for path in commands()} == {
-        "demo", "up", "sandbox", "sync", "retry", "status", "resolve", "prune", "render", "destinations", "destinations add",
+        "demo", "up", "sandbox", "sync", "retry", "status", "resolve", "prune", "forget", "render",
+        "evaluate-identity", "destinations", "destinations add",
         "doctor",
     }  # fmt: skip
 
