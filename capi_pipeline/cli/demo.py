@@ -79,9 +79,11 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
         body = [[row["destination"], *(_total(row[name]) for name in counted)] for row in report]
         title = f"{hours[0]:%Y-%m-%d %H:%M} to {world.end:%Y-%m-%d %H:%M} UTC"
         out.print(table(title, ("destination", *counted), body))
-        reasons = sorted({reason for row in report for reason in row["withheld"]})
-        why = [[row["destination"], *(row["withheld"].get(reason, 0) for reason in reasons)] for row in report]
-        out.print(table("Withheld, by reason", ("destination", *reasons), why))
+        why = [
+            [row["destination"], ", ".join(f"{reason} {n:,}" for reason, n in row["withheld"].items())]
+            for row in report
+        ]
+        out.print(table("Withheld, by reason", ("destination", "reasons"), why, text=("reasons",)))
         out.print(
             table(
                 "Conversions with an identifier, of all",

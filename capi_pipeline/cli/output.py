@@ -36,7 +36,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], tex
         pad_edge=False, padding=(0, air),
     )  # fmt: skip
     for column in columns:
-        made.add_column(column, justify="left" if column in left else "right")
+        # what a row is about is never cut
+        made.add_column(column, justify="left" if column in left else "right", no_wrap=column == columns[0])
     for row in rows:
         made.add_row(*[_cell(value) for value in row])
     return made
