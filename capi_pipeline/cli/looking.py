@@ -121,8 +121,13 @@ def resolve(
 
 
 def _show_held(held: list[queries.HeldRow]) -> None:
-    body = [(r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.event_name, r.event_id, r.why) for r in held[:50]]
-    columns = ("destination", "hour", "event", "event id", "why")
+    """One line each; what the reasons mean, once below."""
+    shown = held[:50]
+    body = [(r.destination, f"{r.hour:%Y-%m-%d %H:%M}", r.event_name, r.event_id, r.reason) for r in shown]
+    columns = ("destination", "hour", "event", "event id", "reason")
     out.print(table(f"{len(held)} events wait for a person (`capi resolve`)", columns, body, columns))
     if len(held) > 50:
         out.print(f"… and {len(held) - 50} more: `capi resolve --json`.")
+    for reason in sorted({(r.reason, r.why) for r in shown}):
+        out.print(f"[bold]{reason[0]}[/]: ", end="")
+        out.print(reason[1], markup=False, soft_wrap=True)
