@@ -15,7 +15,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, inspect, make_url, 
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.types import Boolean, Date, DateTime, TypeEngine
 
-from capi_pipeline.conversions.contract import COLUMNS, SCHEMA, Column, Kind, Window, check
+from capi_pipeline.conversions.contract import COLUMNS, EVENT_NAMES, SCHEMA, Column, Kind, Window, check
 from capi_pipeline.errors import CapiError, ConfigurationError, ContractError, DeliveryError, address, first_line
 from capi_pipeline.settings import EXAMPLE_URL
 
@@ -98,6 +98,25 @@ class Warehouse:
                 yield from (tuple(row) for row in connection.execute(query, {"start": since}))
         except SQLAlchemyError as error:
             raise self._unreadable(error) from None
+
+    def event(self, event_id: str) -> tuple[pa.RecordBatch | None, list[dict[str, Any]]]:
+        """The conversions of one event id (at most one per event name), and what else the table says of each: `person_id` and
+        `lead_id`, where it has them. Raises as `hour` does, but does not hold the rows against the contract."""
+        present = self.check_table()
+        more = [name for name in ("person_id", "lead_id") if name in present]
+        fields = [column.name if column.name in present else "null" for column in COLUMNS] + more
+        query = f"""select {", ".join(fields)} from {self.table}
+            where event_id = :id and event_name in ({", ".join(f"'{name}'" for name in EVENT_NAMES)}) order by event_name"""
+        try:
+            with self.engine.connect() as connection:
+                rows = [tuple(row) for row in connection.execute(text(query), {"id": event_id})]
+        except SQLAlchemyError as error:
+            raise self._unreadable(error) from None
+        if not rows:
+            return None, []
+        columns = list(zip(*rows, strict=True))
+        batch = _cast([_plain(values, column) for values, column in zip(columns, COLUMNS, strict=False)])
+        return batch, [dict(zip(more, row[len(COLUMNS) :], strict=True)) for row in rows]
 
     def _unique(self, window: Window) -> None:
         """An event name and id stand once in an hour (first rule of exactly-once)."""

@@ -8,7 +8,17 @@ from typing import Any
 
 import typer
 
-from capi_pipeline.cli import delivering, evaluating, forgetting, looking, pruning, running, showing
+from capi_pipeline.cli import (
+    delivering,
+    evaluating,
+    explaining,
+    forgetting,
+    looking,
+    pruning,
+    reporting,
+    running,
+    showing,
+)
 from capi_pipeline.cli.output import as_json, complain
 from capi_pipeline.errors import CapiError
 
@@ -20,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for module in (running, delivering, looking, pruning, forgetting, showing, evaluating):
+for module in (running, delivering, looking, explaining, reporting, pruning, forgetting, showing, evaluating):
     module.register(app)
 
 

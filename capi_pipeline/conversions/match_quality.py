@@ -18,7 +18,7 @@ from typing import Any
 
 from capi_pipeline.conversions.conversion import Conversion
 
-DECISIVE, STRONG, GOOD, HELPFUL, NOTHING = 1.0, 0.6, 0.35, 0.1, 0.0
+DECISIVE, STRONG, GOOD, HELPFUL, NOTHING = 1.0, 0.5, 0.2, 0.05, 0.0
 FRESH = timedelta(hours=24)  # what landed later is of less use to bidding; several platforms ask for data within a day
 
 WORDS = {

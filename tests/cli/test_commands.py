@@ -41,7 +41,7 @@ def test_these_are_all_commands() -> None:
     assert {" ".join(path) for path in commands()} == {
         "demo", "up", "sandbox", "sync", "retry", "status", "resolve", "prune", "forget", "render",
         "evaluate-identity", "destinations", "destinations add",
-        "doctor",
+        "doctor", "explain", "report",
     }  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def test_a_command_speaks_json_also_about_what_goes_wrong(capi: Capi, path: tupl
     given = {
         ("render",): ["meta", "--config", str(tmp_path / "x.json"), "--events", str(tmp_path / "x.json")],
         ("destinations", "add"): ["meta"],
+        ("explain",): ["order-1"],
     }
     told = capi(*path, *given.get(path, []), "--json", code=1, CAPI_STAGING_DAYS="0", CAPI_WAREHOUSE_URL="x://y").json
     assert set(told) == {"error", "remedy"}

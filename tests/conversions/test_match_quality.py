@@ -44,7 +44,7 @@ def one_of(found: MatchQuality, name: str) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("levels", "want"),
     [
-        ((), 0.0), ((HELPFUL,), 1.0), ((GOOD,), 3.5), ((STRONG,), 6.0), ((STRONG, STRONG), 8.4), ((STRONG, GOOD), 7.4),
+        ((), 0.0), ((HELPFUL,), 0.5), ((GOOD,), 2.0), ((STRONG,), 5.0), ((STRONG, STRONG), 7.5), ((STRONG, GOOD), 6.0),
         ((DECISIVE,), 10.0), ((DECISIVE, STRONG), 10.0),
     ],
 )  # fmt: skip
@@ -57,8 +57,8 @@ def test_a_score_is_ten_times_the_chance_that_one_identifier_finds_the_person(
 
 def test_nobody_scores_nothing_and_the_average_is_over_all_events() -> None:
     assert quality(event()).score() == 0
-    assert quality(event(emails=["a@example.com"])).score() == pytest.approx(6)
-    assert quality(event(emails=["a@example.com"]), event()).score() == pytest.approx(3)
+    assert quality(event(emails=["a@example.com"])).score() == pytest.approx(5)
+    assert quality(event(emails=["a@example.com"]), event()).score() == pytest.approx(2.5)
     assert quality().score() is None
     assert quality().fresh is None
 
@@ -74,7 +74,7 @@ def test_without_consent_nothing_is_known() -> None:
 def test_before_is_without_what_identity_resolution_added() -> None:
     found = quality(event(emails=["a@example.com"], click_ids=CLICK, enriched=["emails", "click_ids.fbclid"]))
     assert found.score(before=True) == 0
-    assert found.score() == pytest.approx(8.4)
+    assert found.score() == pytest.approx(7.5)
     assert one_of(found, "emails") == one_of(found, "click_id") == (0, 1)
 
 
@@ -121,7 +121,7 @@ def test_the_most_valuable_missing_identifiers_are_those_that_would_raise_the_sc
     found = quality(event(emails=["a@example.com"]), event(emails=["b@example.com"], click_ids=CLICK), event())
     first, second, _ = found.missing()
     assert (first.signal.name, first.after) == ("click_id", 1)
-    assert first.gain == pytest.approx((2.4 + 0 + 6) / 3)
+    assert first.gain == pytest.approx((2.5 + 0 + 5) / 3)
     assert (second.signal.name, second.after) == ("emails", 2)
     decisive = Tally((Signal("click_id", DECISIVE, clicks=("fbclid",)), Signal("user_agent", STRONG)))
     decisive.add([event(click_ids=CLICK)])
@@ -130,4 +130,4 @@ def test_the_most_valuable_missing_identifiers_are_those_that_would_raise_the_sc
 
 def test_events_by_score() -> None:
     steps = quality(event(), event(), event(emails=["a@example.com"], click_ids=CLICK)).histogram()
-    assert steps == [2, 0, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert steps == [2, 0, 0, 0, 0, 0, 0, 1, 0, 0]
