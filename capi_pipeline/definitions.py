@@ -38,6 +38,6 @@ def load() -> dg.Definitions:
         conversions.defs(chosen),
         *per_destination.values(),
         asking,
-        ledger.defs(chosen),
+        ledger.defs(chosen, configs),
         automation.defs(chosen, jobs, next(iter(asking.jobs or []), None)),
     )

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from capi_pipeline import stack
+from capi_pipeline import destinations, stack
 from capi_pipeline.cli.output import Json, dump, out, progress, table
 from capi_pipeline.delivery import prune as pruning
 from capi_pipeline.delivery.ledger import Ledger
-from capi_pipeline.platforms import NAMES, platform
+from capi_pipeline.platforms import platform
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,8 @@ def prune(
     `capi up` does this each day. Example: capi prune --dry-run
     """
     with stack.running() as settings:
-        before = pruning.horizon(settings.ledger_days, map(platform, NAMES), datetime.now(UTC))
+        kinds = [platform(config.platform) for config in destinations.load(settings.destinations)]
+        before = pruning.horizon(settings.ledger_days, kinds, datetime.now(UTC))
         ledger = Ledger.open(settings.require("ledger_url"))
         with nullcontext() if json else progress() as bar:
             task = bar.add_task("pruning", total=None) if bar else None

@@ -1,5 +1,6 @@
-"""The ledger's housekeeping: what is settled and older than any platform's memory goes, each day."""
+"""The ledger's housekeeping: what is settled and older than the memory of any destination's platform goes, each day."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -7,14 +8,15 @@ import dagster as dg
 from capi_pipeline.components.failures import passes
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.prune import horizon, prune
+from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import CapiError
-from capi_pipeline.platforms import NAMES, platform
+from capi_pipeline.platforms import platform
 from capi_pipeline.settings import Settings, settings
 
 
-def defs(chosen: Settings) -> dg.Definitions:
+def defs(chosen: Settings, configs: Sequence[DestinationConfig]) -> dg.Definitions:
     """Job `prune_ledger` and its daily schedule. Raises ConfigurationError for a retention that a platform outlasts."""
-    kinds = [platform(name) for name in NAMES]
+    kinds = [platform(config.platform) for config in configs]
     horizon(chosen.ledger_days, kinds, datetime.now(UTC))
 
     @dg.op(description="Deletes what was settled more than CAPI_LEDGER_DAYS ago (`capi prune`).")

@@ -362,6 +362,8 @@ class Attempts:
             self.stop.set()
 
     def _auth_error(self, verdict: Verdict) -> AuthenticationError:
+        if not self.platform.has_credentials():
+            return self._configuration_error(verdict.code, verdict.message)
         known = self.report.error
         if isinstance(known, AuthenticationError):
             return known

@@ -188,8 +188,6 @@ class AmazonAds(Platform):
         }
         if response.status == 413 or (response.status == 400 and code):
             return Verdict(Kind.REFUSED, **known)
-        if response.status == 404 and code:  # the account, or the host of another region
-            return Verdict(Kind.CONFIGURATION, **known)
         return by_status(response, **known) or unreadable(response)
 
 

@@ -25,15 +25,21 @@ def unreadable(response: Response) -> Verdict:
     )
 
 
-def by_status(response: Response, *, code: str = "", message: str = "", trace_id: str = "") -> Verdict | None:
-    """The reading that every HTTP API shares: 5xx transient, 429 rate limited, 401/403 auth; else None."""
+def by_status(
+    response: Response, *, code: str = "", message: str = "", trace_id: str = "", wait: timedelta | None = None
+) -> Verdict | None:
+    """The reading that every HTTP API shares: 5xx transient, 429 rate limited (`wait`, where it names none), 401/403 auth,
+    404 configuration (an account, a version or a feature that is not there; but a page is a gateway's); else None."""
     known: dict[str, Any] = {"code": code or f"http_{response.status}", "message": message, "trace_id": trace_id}
     if response.status == 429:
-        return Verdict(Kind.RATE_LIMITED, wait=retry_after(response), **known)
+        asked = retry_after(response)
+        return Verdict(Kind.RATE_LIMITED, wait=wait if asked is None else asked, **known)
     if response.status >= 500 or response.status == 408:
         return Verdict(Kind.TRANSIENT, wait=retry_after(response), maybe_stored=True, **known)
     if response.status in (401, 403):
         return Verdict(Kind.AUTH, **known)
+    if response.status == 404 and not is_page(response):
+        return Verdict(Kind.CONFIGURATION, **known)
     return None
 
 

@@ -14,7 +14,7 @@ from capi_pipeline.conversions.identifiers import anonymous_id, country, email, 
 from capi_pipeline.platforms.answers import by_table, is_page
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, need
-from capi_pipeline.platforms.times import hours, minutes
+from capi_pipeline.platforms.times import hours, milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 MONEY = ("currency", "value")
@@ -66,6 +66,7 @@ class AppLovin(Platform):
     limits = Limits(events=100, newest=minutes(0), atomic=True)  # no age, size or rate is published
     # Merged with the pixel's for 5 minutes, dropped as a repeat after that; for how long is not published, a day is ours.
     deduplication = Deduplication(keys=("dedupe_id",), window=hours(24))
+    token_key = "conversion_api_key"
     click_ids = ("aleid", "alart")
     browser_ids = ("axeid", "_axeid", "axart", "_axart", "axwrt", "_axwrt", "ga_session_id")
     event_names: ClassVar = {name: name for name in (*FIELDS, *WITHOUT_DATA)}
@@ -86,10 +87,6 @@ class AppLovin(Platform):
         )
         conversion_api_key: SecretStr = Field(description="Conversion API key of the same account.")
 
-    def token(self) -> str:
-        key: SecretStr = self.config.conversion_api_key
-        return key.get_secret_value()
-
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(Authorization=token)  # the bare key
 
@@ -102,7 +99,7 @@ class AppLovin(Platform):
             raise Withhold(Reason.INVALID_VALUE, "source_url is no full address")
         return {
             "name": name,
-            "event_time": c.event_time // 1000,
+            "event_time": milliseconds(c.event_time),
             "event_source_url": page,
             "dedupe_id": c.event_id,
             "user_data": self.user_data(c),

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.platforms import amounts
-from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace, unreadable
+from capi_pipeline.platforms.answers import by_status, dicts, trace, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import (
     Kind,
@@ -43,6 +43,7 @@ class Awin(Platform):
     # 20 calls a minute: a burst of ten, and then ten a minute.
     limits = Limits(events=1000, concurrency=1, per_second=1 / 6)
     deduplication = Deduplication(keys=("orderReference",), window=days(1))  # for how long, Awin does not say
+    token_key = "api_key"
     event_names: ClassVar = {"purchase": "sale", **dict.fromkeys(LEADS, "lead")}
     click_ids = ("awc",)
     browser_ids = ("awin_awc",)
@@ -63,10 +64,6 @@ class Awin(Platform):
             None, description="Currency of leads that have none.", examples=["USD"], pattern="^[A-Z]{3}$"
         )
         is_test: bool = Field(False, description="Awin records the orders as tests and pays nobody.", examples=["true"])
-
-    def token(self) -> str:
-        key: str = self.config.api_key.get_secret_value()
-        return key
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(**{"x-api-key": token})
@@ -109,11 +106,7 @@ class Awin(Platform):
             return self.read_orders(body, response, count)
         if response.status in (400, 406, 422):
             return Verdict(Kind.REFUSED, **known)
-        if response.status == 404:
-            return Verdict(Kind.CONFIGURATION, **known)
-        if response.status == 429:
-            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or minutes(1), **known)
-        return by_status(response, **known) or unreadable(response)
+        return by_status(response, **known, wait=minutes(1)) or unreadable(response)
 
     def read_orders(self, body: Payload, response: Response, count: int) -> Verdict:
         batch, lists = trace(body.get("batchId")), [body.get(key, []) for key in ORDERS]

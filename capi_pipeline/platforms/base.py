@@ -93,6 +93,7 @@ class Platform:
     limited_data: ClassVar[bool] = False  # has a flag for people who opted out of sale
     restates: ClassVar[bool] = False  # takes refunds as new totals of a conversion that it already has
     test_mode: ClassVar[str] = ""  # the account key that switches it on
+    token_key: ClassVar[str] = "access_token"  # the account key of a token that is configured
     oauth: OAuth | None = None  # where an account can do without it, None on that instance
     verdicts: ClassVar[Verdicts | None] = None
 
@@ -132,7 +133,7 @@ class Platform:
 
     def token(self) -> str:
         """The configured access token, or an empty text."""
-        secret = getattr(self.config, "access_token", None)
+        secret = getattr(self.config, self.token_key, None)
         return secret.get_secret_value() if secret else ""
 
     def grant(self) -> Grant:
@@ -225,6 +226,10 @@ class Platform:
     @classmethod
     def takes_refunds(cls) -> bool:
         return cls.restates or "refund" in cls.event_names
+
+    @classmethod
+    def has_credentials(cls) -> bool:
+        return any("SecretStr" in str(field.annotation) for field in cls.Config.model_fields.values())
 
     @classmethod
     def recipes(cls) -> list[Recipe]:

@@ -25,7 +25,7 @@ from capi_pipeline.platforms.google import (
     user_identifiers,
 )
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, need, rejected
-from capi_pipeline.platforms.times import age_of, days, hours, minutes
+from capi_pipeline.platforms.times import age_of, days, hours, milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 INSERT, UPDATE = "batchinsert", "batchupdate"
@@ -148,7 +148,7 @@ class CampaignManager(GooglePlatform):
         converted = c.original_event_time or c.event_time
         for parameter in self.click_ids:
             clicked = c.clicked_at(parameter)
-            if (value := c.click_id(parameter)) and not (clicked and converted // 1000 - clicked > OLDEST_CLICK):
+            if (value := c.click_id(parameter)) and not (clicked and milliseconds(converted) - clicked > OLDEST_CLICK):
                 return {parameter: value}
         if c.may_track and c.advertising_id:
             return {"mobileDeviceId": c.advertising_id}

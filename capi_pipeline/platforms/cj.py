@@ -46,6 +46,7 @@ class Cj(Platform):
     limits = Limits(events=1000, atomic=True, concurrency=2)  # CJ takes 10,000, but then tends to answer 504
     # As long as the order exists; this is how long it is relied on.
     deduplication = Deduplication(keys=("orderId", "actionTrackerId", "enterpriseId"), window=days(90))
+    token_key = "personal_access_token"
     event_names: ClassVar = {"purchase": "sale", **dict.fromkeys(LEADS, "lead")}
     single_identifiers: ClassVar = {"userId": user_id.clear, "emailHash": email.trimmed}
     click_ids = ("cjevent", "CJEVENT")
@@ -68,10 +69,6 @@ class Cj(Platform):
             [], description="Events whose action locks with a delay: cancelled as `Declined`.", examples=[["purchase"]]
         )
         validate_only: bool = Field(False, description="CJ checks the orders and posts nothing.", examples=["true"])
-
-    def token(self) -> str:
-        secret: str = self.config.personal_access_token.get_secret_value()
-        return secret
 
     def group(self, c: Conversion) -> str:
         return CANCEL if c.event_name == "refund" else CREATE

@@ -16,7 +16,7 @@ from capi_pipeline.platforms.answers import by_status, dicts, retry_after, trace
 from capi_pipeline.platforms.auth import Grant, OAuth
 from capi_pipeline.platforms.base import Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, State, Verdict
-from capi_pipeline.platforms.times import LONGEST_WAIT, age_of
+from capi_pipeline.platforms.times import LONGEST_WAIT, age_of, milliseconds
 from capi_pipeline.platforms.wire import Payload, Response
 
 # Reasons of a 403 that speak of quota, not of permission.
@@ -66,7 +66,7 @@ def ad_click(c: Conversion) -> Payload:
     for parameter in ("gclid", "gbraid", "wbraid"):
         if value := c.click_id(parameter):
             clicked = c.clicked_at(parameter)
-            expired = clicked is not None and converted // 1000 - clicked > OLDEST_CLICK
+            expired = clicked is not None and milliseconds(converted) - clicked > OLDEST_CLICK
             return {} if expired else {parameter: value}
     return {}
 
@@ -112,8 +112,6 @@ def by_rpc_status(
         return Verdict(Kind.RATE_LIMITED, wait=wait, **known)
     if response.status == 409:
         return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
-    if response.status == 404:
-        return Verdict(Kind.CONFIGURATION, **known)
     return by_status(response, **known)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 from capi_pipeline.conversions.conversion import Conversion
 from capi_pipeline.conversions.identifiers import city, email, postal_code, region, user_id
 from capi_pipeline.platforms import amounts
-from capi_pipeline.platforms.answers import by_status, dicts, retry_after, unreadable
+from capi_pipeline.platforms.answers import by_status, dicts, unreadable
 from capi_pipeline.platforms.auth import basic
 from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig, Verdicts
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, need, rejected
@@ -42,6 +42,7 @@ class Impact(Platform):
     # As long as the order can be changed; this is how long it is relied on.
     deduplication = Deduplication(keys=("OrderId", "EventTypeId"), window=days(30), only="all but returns of one line")
     restates = True
+    token_key = "auth_token"
     verdicts = Verdicts(first=minutes(15), factor=2, longest=hours(6), give_up=days(2))
     single_identifiers: ClassVar = {
         "CustomerEmail": email.sha1,
@@ -69,10 +70,6 @@ class Impact(Platform):
             description="`lines`: a return of one line is a difference, never repeated. `totals`: always the new total.",
             examples=["totals"],
         )
-
-    def token(self) -> str:
-        secret: str = self.config.auth_token.get_secret_value()
-        return secret
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(Authorization=basic(self.config.account_sid, token))
@@ -156,10 +153,8 @@ class Impact(Platform):
             return Verdict(Kind.CONFIGURATION, **known)
         if response.status in (400, 402, 404, 405) and "ERROR" in (body.get("Status"), body.get("status")):
             return Verdict(Kind.REFUSED, **known)
-        if response.status == 429:
-            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or reset(response), **known)
         known["code"] = f"http_{response.status}"
-        return by_status(response, **known) or unreadable(response)
+        return by_status(response, **known, wait=reset(response)) or unreadable(response)
 
     def status_request(self, trace_id: str) -> Request:
         url = self.url(f"/Advertisers/{self.config.account_sid}/APISubmissions/{trace_id}")

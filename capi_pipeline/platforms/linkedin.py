@@ -15,7 +15,7 @@ from capi_pipeline.platforms.answers import by_status, dicts, retry_after, unrea
 from capi_pipeline.platforms.auth import Grant, OAuth
 from capi_pipeline.platforms.base import USUALLY, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, State, Verdict, Withhold, rejected
-from capi_pipeline.platforms.times import days, minutes
+from capi_pipeline.platforms.times import days, milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 RULES_PER_REQUEST = 100
@@ -95,7 +95,7 @@ class LinkedIn(Platform):
         rule = self.configured("conversions", c.name)
         return {
             "conversion": f"urn:lla:llaPartnerConversion:{rule}",
-            "conversionHappenedAt": c.event_time // 1000,
+            "conversionHappenedAt": milliseconds(c.event_time),
             "conversionValue": {
                 "currencyCode": c.currency,
                 "amount": None if c.value is None else amounts.text(c.value),
@@ -145,12 +145,10 @@ class LinkedIn(Platform):
             "code": str(body.get("code") or f"http_{response.status}"),
             "message": message if own else "",
         }
-        if response.status == 429:  # without a hint; the count of a day begins anew at 00:00 UTC
-            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or minutes(1), **known)
         if response.status == 403:  # "No ad accounts found": mostly a rule id that does not exist
             known["message"] += f" (rules {', '.join(self.share)})"
             return Verdict(Kind.CONFIGURATION, **known)
-        if response.status in (404, 426) or known["code"] == "VERSION_MISSING":
+        if response.status == 426 or known["code"] == "VERSION_MISSING":
             return Verdict(Kind.CONFIGURATION, **known)
         if response.status in (400, 422) and own:
             named = {
@@ -161,7 +159,8 @@ class LinkedIn(Platform):
             return Verdict(Kind.REFUSED, culprits=culprits, **known)
         if 500 <= response.status < 600 and own:  # a clear answer: nothing is stored, so it may be sent again
             return Verdict(Kind.TRANSIENT, wait=retry_after(response), **known)
-        return by_status(response, **known) or unreadable(response)
+        # A 429 gives no hint; the count of a day begins anew at 00:00 UTC.
+        return by_status(response, **known, wait=minutes(1)) or unreadable(response)
 
 
 def read_elements(elements: Any, count: int) -> Verdict | None:

@@ -27,6 +27,7 @@ from capi_pipeline.conversions.identifiers import (
     region,
     user_id,
 )
+from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, retry_after, trace, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted
@@ -145,8 +146,7 @@ class Meta(Platform):
             raise Withhold(Reason.MISSING_FIELD, "a website event needs source_url and user_agent")
         if payload["event_name"] == "Purchase" and c.value is None:
             raise Withhold(Reason.MISSING_FIELD, "Purchase needs value and currency")
-        if c.value is not None and c.value < 0:
-            raise Withhold(Reason.INVALID_VALUE, "Meta takes no negative value")
+        amounts.not_negative(c.value)
         if c.action_source == "app":
             payload["app_data"] = self.app_data(c)
         if c.consent_ad_personalization == "denied":

@@ -43,6 +43,7 @@ class MicrosoftUet(Platform):
     limits = Limits(events=1000, oldest=days(7), bytes=990_000)
     # The window is not published: within a day a repetition is safe, later a person decides.
     deduplication = Deduplication(keys=("eventName", "eventId"), window=hours(24))
+    token_key = "api_token"
     click_ids = ("msclkid",)
     browser_ids = ("uet_vid",)
     # Free text, to be equal to the goal's event action and to what the UET tag sends.
@@ -67,9 +68,6 @@ class MicrosoftUet(Platform):
             description="Canonical (or custom) name -> event action of the goal, where it is another.",
             examples=[{"purchase": "purchase"}],
         )
-
-    def token(self) -> str:
-        return str(self.config.api_token.get_secret_value())
 
     def encode(self, c: Conversion) -> Payload:
         name = self.event_name(c)

@@ -23,10 +23,10 @@ from capi_pipeline.conversions.identifiers import (
     user_id,
 )
 from capi_pipeline.platforms import amounts
-from capi_pipeline.platforms.answers import by_status, is_page, retry_after, unreadable
+from capi_pipeline.platforms.answers import by_status, is_page, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, need, only_tested
-from capi_pipeline.platforms.times import days, minutes
+from capi_pipeline.platforms.times import days, milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 SOURCES = {
@@ -66,6 +66,7 @@ class OpenAIAds(Platform):
     limits = Limits(events=1000, oldest=days(7), newest=minutes(10), atomic=True, bytes=3_900_000)
     # The first one is kept; for how long is not published, but for as long as an event may be sent.
     deduplication = Deduplication(keys=("pid", "type", "id"), window=days(7))
+    token_key = "api_key"
     limited_data = True
     test_mode = "validate_only"
     click_ids = ("oppref",)
@@ -119,9 +120,6 @@ class OpenAIAds(Platform):
         )
         validate_only: bool = Field(False, description="OpenAI checks the events, and stores none.")
 
-    def token(self) -> str:
-        return str(self.config.api_key.get_secret_value())
-
     def encode(self, c: Conversion) -> Payload:
         kind = "custom" if c.event_name == "custom" else self.event_name(c)
         source = SOURCES[c.action_source]
@@ -135,7 +133,7 @@ class OpenAIAds(Platform):
             "id": c.event_id,
             "type": kind,
             "custom_event_name": self.own_name(c) if kind == "custom" else None,
-            "timestamp_ms": c.event_time // 1000,
+            "timestamp_ms": milliseconds(c.event_time),
             "action_source": source,
             "source_url": page,
             "oppref": oppref,
@@ -197,11 +195,7 @@ class OpenAIAds(Platform):
         known: dict[str, Any] = {"code": f"http_{status}", "message": words if isinstance(words, str) else ""}
         if status == 413 or (status in (400, 422) and not is_page(response)):
             return Verdict(Kind.REFUSED, **known)
-        if status == 404:
-            return Verdict(Kind.CONFIGURATION, **known)
-        if status == 429:
-            return Verdict(Kind.RATE_LIMITED, wait=retry_after(response) or timedelta(seconds=10), **known)
-        return by_status(response, **known) or unreadable(response)
+        return by_status(response, **known, wait=timedelta(seconds=10)) or unreadable(response)
 
 
 def site_and_path(url: str) -> str:

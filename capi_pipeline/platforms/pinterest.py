@@ -49,6 +49,7 @@ class Pinterest(Platform):
     # No age is published: nothing older than attribution looks back. 5,000 calls a minute and ad account.
     limits = Limits(events=1000, oldest=days(90), per_second=80)
     deduplication = Deduplication(keys=("event_name", "event_id"), window=hours(48), only="web and app events")
+    token_key = "conversion_token"
     limited_data = True
     test_mode = "test"
     click_ids = ("epik",)
@@ -111,9 +112,6 @@ class Pinterest(Platform):
         if config.test:  # looks at the first 20 events only, 10 times a second
             self.limits = replace(self.limits, events=20, per_second=10)
 
-    def token(self) -> str:
-        return str(self.config.conversion_token.get_secret_value())
-
     def event_name(self, c: Conversion) -> str:
         name = "custom" if c.event_name == "custom" else super().event_name(c)
         return self.config.custom_event_map.get(c.name) or name
@@ -168,8 +166,7 @@ class Pinterest(Platform):
         return data
 
     def custom_data(self, c: Conversion) -> Payload:
-        if c.value is not None and c.value < 0:
-            raise Withhold(Reason.INVALID_VALUE, "Pinterest knows no negative value")
+        amounts.not_negative(c.value)
         data: Payload = {
             "currency": c.currency,
             "value": None if c.value is None else amounts.text(c.value),
@@ -223,11 +220,7 @@ class Pinterest(Platform):
             return Verdict(Kind.REFUSED, maybe_stored=count > 1, **known)
         if response.status == 400 and type(code) is int and code in SCHEMA:
             return Verdict(Kind.REFUSED, **known)
-        if response.status == 404:
-            return Verdict(Kind.CONFIGURATION, **known)
-        if response.status == 429 and (reset := reset_wait(response)):
-            return Verdict(Kind.RATE_LIMITED, wait=reset, **known)
-        return by_status(response, **known) or unreadable(response)
+        return by_status(response, **known, wait=reset_wait(response)) or unreadable(response)
 
     def outcome(self, event: Payload) -> Outcome:
         if event["status"] == "failed":
@@ -259,9 +252,9 @@ def listed(body: Payload) -> list[Any]:
 
 
 def reset_wait(response: Response) -> timedelta | None:
-    """Seconds of the `x-ratelimit-reset` header, where there is no Retry-After."""
+    """Seconds of the `x-ratelimit-reset` header."""
     reset = response.headers.get("x-ratelimit-reset", "")
-    if "retry-after" in response.headers or not re.fullmatch("[0-9]{1,18}", reset):
+    if not re.fullmatch("[0-9]{1,18}", reset):
         return None
     return min(timedelta(seconds=min(int(reset), 10**6)), LONGEST_WAIT)
 

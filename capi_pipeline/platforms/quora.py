@@ -39,6 +39,7 @@ class Quora(Platform):
     # requests keep to it: ten at once and 39 more make 980 in the first minute.
     limits = Limits(events=20, oldest=days(90), per_second=0.65)
     deduplication = Deduplication(keys=("event_name", "event_id"), window=hours(24))  # the window is not published
+    token_key = "api_token"
     click_ids = ("qclid",)
     browser_ids = ("quora_qclid",)
     event_names: ClassVar = {
@@ -89,9 +90,6 @@ class Quora(Platform):
             description="Canonical (or custom) name -> another of Quora's names, e.g. `ViewContent` for item views.",
             examples=[{"view_item": "ViewContent"}],
         )
-
-    def token(self) -> str:
-        return str(self.config.api_token.get_secret_value())
 
     def encode(self, c: Conversion) -> Payload:
         if c.event_name == "refund":

@@ -14,7 +14,7 @@ from capi_pipeline.conversions.identifiers import advertising_id, anonymous_id, 
 from capi_pipeline.platforms.answers import by_status, dicts, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, only_tested
-from capi_pipeline.platforms.times import days, hours, minutes
+from capi_pipeline.platforms.times import days, hours, milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 SOURCES = {"website": "WEBSITE", "app": "APP", "physical_store": "PHYSICAL_STORE"}  # all others are OTHER
@@ -37,6 +37,7 @@ class Reddit(Platform):
     limits = Limits(events=1000, oldest=days(7), newest=minutes(5), atomic=True, per_second=4)
     # Documented between pixel and API, if the copy comes within two days. Between two API requests the id may save it.
     deduplication = Deduplication(keys=("tracking_type", "custom_event_name", "conversion_id"), window=hours(48))
+    token_key = "conversion_token"
     limited_data = True
     test_mode = "test_id"
     click_ids = ("rdt_cid",)
@@ -91,16 +92,13 @@ class Reddit(Platform):
         if config.test_id:  # one event a request, 10 a second
             self.limits = replace(self.limits, events=1, atomic=False, per_second=10)
 
-    def token(self) -> str:
-        return str(self.config.conversion_token.get_secret_value())
-
     def encode(self, c: Conversion) -> Payload:
         tracking = "CUSTOM" if c.event_name == "custom" else self.event_name(c)
         source = SOURCES.get(c.action_source, "OTHER")
         online = source in ("WEBSITE", "APP")
         click = c.click_id("rdt_cid") if online else None
         return {
-            "event_at": c.event_time // 1000,
+            "event_at": milliseconds(c.event_time),
             "action_source": source,
             "event_source_url": c.source_url if source == "WEBSITE" else None,
             "click_id": click,
@@ -190,8 +188,6 @@ class Reddit(Platform):
         known: dict[str, Any] = described(error if isinstance(error, dict) else {}, response.status)
         if response.status == 400 and known["message"]:
             return Verdict(Kind.REFUSED, **known)  # names no event
-        if response.status == 404:
-            return Verdict(Kind.CONFIGURATION, **known)
         return by_status(response, **known) or unreadable(response)
 
 

@@ -17,7 +17,7 @@ from capi_pipeline.platforms.answers import by_status, dicts, unreadable
 from capi_pipeline.platforms.auth import basic
 from capi_pipeline.platforms.base import NEVER, Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Outcome, Reason, Verdict, Withhold, accepted, only_tested, rejected
-from capi_pipeline.platforms.times import days, hours, minutes
+from capi_pipeline.platforms.times import days, hours, milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 IDENTITIES = ("other", "customerid")  # the other identifiers are attributes
@@ -105,7 +105,7 @@ class Rokt(Platform):
             "event_name": "conversion",
             "custom_event_type": "transaction",
             "source_message_id": c.event_id,
-            "timestamp_unixtime_ms": c.event_time // 1000,
+            "timestamp_unixtime_ms": milliseconds(c.event_time),
             "custom_attributes": {  # texts only
                 "conversiontype": kind,
                 "confirmationref": c.transaction_id,

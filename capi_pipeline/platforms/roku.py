@@ -86,6 +86,7 @@ class Roku(Platform):
     # No greatest age is published, integrators send 7 days; below 1 MB with room for the envelope.
     limits = Limits(events=1000, oldest=days(7), newest=minutes(0), bytes=990_000)
     deduplication = Deduplication(keys=("event_id",), window=minutes(10))
+    token_key = "api_key"
     limited_data = True
     test_mode = "validate_only"
     browser_ids = ("aFC",)
@@ -115,10 +116,6 @@ class Roku(Platform):
             examples=[{"qualify_lead": "LEAD"}],
         )
         validate_only: bool = Field(False, description="Roku checks the events and stores nothing.", examples=[True])
-
-    def token(self) -> str:
-        key: SecretStr = self.config.api_key
-        return key.get_secret_value()
 
     def encode(self, c: Conversion) -> Payload:
         return {

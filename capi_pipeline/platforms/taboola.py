@@ -12,7 +12,7 @@ from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_table
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted
-from capi_pipeline.platforms.times import minutes
+from capi_pipeline.platforms.times import milliseconds, minutes
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 # An amount in any other is booked in the account's currency.
@@ -64,7 +64,7 @@ class Taboola(Platform):
         self.screen_click(c)
         action: Payload = {
             "click-id": click,
-            "timestamp": c.event_time // 1000,
+            "timestamp": milliseconds(c.event_time),
             "name": name,
             "orderid": c.transaction_id,
             "quantity": c.quantity if c.items else None,
@@ -75,7 +75,7 @@ class Taboola(Platform):
     def screen_click(self, c: Conversion) -> None:
         """Raises Withhold."""
         window, clicked_at = self.config.click_window_days, c.clicked_at("tblci")
-        if window and clicked_at is not None and c.event_time // 1000 - clicked_at > window * 86_400_000:
+        if window and clicked_at is not None and milliseconds(c.event_time) - clicked_at > window * 86_400_000:
             raise Withhold(Reason.TOO_OLD, f"the click is more than {window} days older than the event")
 
     def request(self, payloads: Sequence[Any], group: Any) -> Request:

@@ -21,6 +21,7 @@ from capi_pipeline.conversions.identifiers import (
     region,
     user_id,
 )
+from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_status, retry_after, trace, unreadable
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted, only_tested, rejected
@@ -150,8 +151,7 @@ class TikTok(Platform):
         name = self.tiktok_name(c, source)
         if c.opt_out_of_sale and source not in ("web", "app"):
             raise Withhold(Reason.OPTED_OUT, f"TikTok's {source} events have no limited-data flag")
-        if c.value is not None and c.value < 0:
-            raise Withhold(Reason.INVALID_VALUE, "TikTok takes no negative value")
+        amounts.not_negative(c.value)
         payload: Payload = {
             "event": name,
             "event_time": seconds(c.event_time),

@@ -43,6 +43,11 @@ def seconds(time: int) -> int:
     return time // 1_000_000
 
 
+def milliseconds(time: int) -> int:
+    """Epoch milliseconds, floored, of epoch microseconds."""
+    return time // 1000
+
+
 def iso(time: int, decimals: int = 0) -> str:
     """ISO 8601 in UTC with `Z`, cut (never rounded) to `decimals` digits of the second."""
     text = datetime.fromtimestamp(time // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -13,7 +13,7 @@ from capi_pipeline.platforms import amounts
 from capi_pipeline.platforms.answers import by_table, is_page
 from capi_pipeline.platforms.base import Deduplication, Limits, Platform, PlatformConfig, compact
 from capi_pipeline.platforms.outcomes import Kind, Reason, Verdict, Withhold, accepted
-from capi_pipeline.platforms.times import days, hours
+from capi_pipeline.platforms.times import days, hours, milliseconds
 from capi_pipeline.platforms.wire import Payload, Request, Response
 
 STATUSES = {
@@ -64,7 +64,7 @@ class Vibe(Platform):
             "aid": self.config.pixel_id,
             "a": name,
             "eid": c.event_id,
-            "ts": c.event_time // 1000,
+            "ts": milliseconds(c.event_time),
             "ip": ip,
             "ua": c.user_agent,
             "url": c.source_url,

@@ -159,7 +159,7 @@ class X(Platform):
             return Verdict(Kind.RATE_LIMITED, wait=reset(response) or retry_after(response), **known)
         if response.status == 423:
             return Verdict(Kind.TRANSIENT, maybe_stored=True, **known)
-        if response.status == 404 or (response.status == 400 and NOT_THE_EVENT.search(known["message"])):
+        if response.status == 400 and NOT_THE_EVENT.search(known["message"]):
             return Verdict(Kind.CONFIGURATION, **known)
         if response.status == 400 and found and found == errors:
             return Verdict(Kind.REFUSED, culprits=quoted(found, response.sent), **known)

@@ -37,6 +37,7 @@ class Yahoo(Platform):
     host = "https://conversion-api.yahooapis.jp"
     limits = Limits(events=1000, oldest=days(90), atomic=True, per_second=500)
     deduplication = Deduplication(keys=("transaction_id",), window=days(7))  # of the ad account; not by event type
+    token_key = "tag_access_token"
     test_mode = "test_mode"
     click_ids = ("_ly_c",)
     browser_ids = ("ly_su", "ly_c", "ly_r", "line_uid")
@@ -77,9 +78,6 @@ class Yahoo(Platform):
         test_mode: bool = Field(
             False, description="Shows events in Event history; they are not counted.", examples=[False]
         )
-
-    def token(self) -> str:
-        return str(self.config.tag_access_token.get_secret_value())
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(**{"X-TagAccessToken": token})

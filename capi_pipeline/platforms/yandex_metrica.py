@@ -39,6 +39,7 @@ class YandexMetrica(Platform):
     # A conversion joins a session of the last 21 days; three requests at once per user, 30 a second, 5,000 a day.
     limits = Limits(events=10_000, oldest=days(21), atomic=True, concurrency=3, per_second=30)
     deduplication = Deduplication(window=None)  # there is no event id: an upload that is repeated counts twice
+    token_key = "oauth_token"
     verdicts = Verdicts(first=minutes(30), factor=1.5, longest=hours(1), give_up=hours(24))
     click_ids = ("yclid",)
     browser_ids = ("_ym_uid",)
@@ -59,9 +60,6 @@ class YandexMetrica(Platform):
         type: str = Field(
             "BASIC", description="Kind of conversions.", pattern="^(BASIC|CALLS|CHATS)$", examples=["BASIC"]
         )
-
-    def token(self) -> str:
-        return str(self.config.oauth_token.get_secret_value())
 
     def authorize(self, request: Request, token: str) -> Request:
         return request.with_headers(Authorization=f"OAuth {token}")

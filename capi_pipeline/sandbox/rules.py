@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import math
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeGuard
@@ -27,6 +28,16 @@ def words(text: str) -> frozenset[str]:
 def is_text(value: object) -> TypeGuard[str]:
     """A string that is not empty."""
     return isinstance(value, str) and value != ""
+
+
+def is_one_of(value: object, known: Collection[str]) -> TypeGuard[str]:
+    """A word of a list; not any other JSON value, which a set could not even look for."""
+    return isinstance(value, str) and value in known
+
+
+def is_decimal(value: object) -> TypeGuard[str]:
+    """A number as a text, with a point."""
+    return isinstance(value, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) is not None
 
 
 def is_integer(value: object) -> TypeGuard[int]:

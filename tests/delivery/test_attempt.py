@@ -21,7 +21,7 @@ from capi_pipeline.delivery.pace import Pace
 from capi_pipeline.delivery.redaction import Redactor
 from capi_pipeline.delivery.report import Report
 from capi_pipeline.errors import AuthenticationError, DeliveryError
-from capi_pipeline.platforms.base import NEVER, Deduplication, Platform
+from capi_pipeline.platforms.base import NEVER, Deduplication, Platform, PlatformConfig
 from capi_pipeline.platforms.outcomes import Kind, State, Verdict
 from capi_pipeline.platforms.times import minutes
 from capi_pipeline.platforms.wire import Request, Response
@@ -328,6 +328,17 @@ def test_a_wrong_account_ends_the_run_and_blames_no_event() -> None:
     assert desk.count(State.RETRY) == 4
     assert "account" in desk.report.error.remedy  # type: ignore[union-attr]
     assert "no such pixel" in str(desk.report.error)
+
+
+def test_a_platform_without_credentials_that_refuses_them_refuses_the_account() -> None:
+    class Open(FakePlatform):
+        class Config(PlatformConfig):
+            pass
+
+    desk = Desk(Server([answer(403, {"message": "blocked"})]), Open(Open.Config()))
+    desk.send(1)
+    assert "account" in desk.report.error.remedy  # type: ignore[union-attr]
+    assert "FAKE_TOKEN" not in str(desk.report.error)
 
 
 def test_a_token_that_cannot_be_had_leaves_everything_for_a_rerun() -> None:

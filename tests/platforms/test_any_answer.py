@@ -17,18 +17,8 @@ from tests.platforms.fuzz import ANSWERS, READ, READ_STATUS, damaged_answers, ma
 from tests.platforms.support import cases, made
 
 PLATFORMS = {name: made(name) for name in NAMES}
-TESTING = {  # nothing counts while a test mode is on
-    "awin": made("awin", {"is_test": True}),
-    "cj": made("cj", {"validate_only": True}),
-    "ga4": made("ga4", {"validate_only": True}),
-    "google_ads": made("google_ads", {"validate_only": True}),
-    "google_data_manager": made("google_data_manager", {"validate_only": True}),
-    "nextdoor": made("nextdoor", {"test_event": "true"}),
-    "rokt": made("rokt", {"environment": "development"}),
-    "roku": made("roku", {"validate_only": True}),
-    "tiktok": made("tiktok", {"test_event_code": "TEST1"}),
-    "yahoo": made("yahoo", {"test_mode": True}),
-}
+# Nothing counts while a test mode is on (`TESTING` of a case file).
+TESTING = {name: made(name, cases(name).TESTING) for name in NAMES if getattr(cases(name), "TESTING", None)}
 THE_PLATFORM_HAS_IT = (State.ACCEPTED, State.PENDING)
 
 

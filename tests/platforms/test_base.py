@@ -93,8 +93,9 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(headers: dict[str, s
 @pytest.mark.parametrize(
     ("status", "kind", "maybe_stored"),
     [
-        (200, None, False), (302, None, False), (400, None, False), (404, None, False), (409, None, False),
-        (401, Kind.AUTH, False), (403, Kind.AUTH, False), (429, Kind.RATE_LIMITED, False), (408, Kind.TRANSIENT, True),
+        (200, None, False), (302, None, False), (400, None, False), (409, None, False),
+        (404, Kind.CONFIGURATION, False), (401, Kind.AUTH, False), (403, Kind.AUTH, False), (429, Kind.RATE_LIMITED, False),
+        (408, Kind.TRANSIENT, True),
         (500, Kind.TRANSIENT, True), (502, Kind.TRANSIENT, True), (599, Kind.TRANSIENT, True),
     ],
 )  # fmt: skip
@@ -105,7 +106,18 @@ def test_the_statuses_that_every_api_shares(status: int, kind: Kind | None, mayb
         return
     assert (verdict.kind, verdict.maybe_stored) == (kind, maybe_stored)
     assert (verdict.code, verdict.message, verdict.trace_id) == (f"http_{status}", "words", "t")
-    assert verdict.wait == (None if kind is Kind.AUTH else minutes(1))
+    assert verdict.wait == (None if kind in (Kind.AUTH, Kind.CONFIGURATION) else minutes(1))
+
+
+def test_a_404_that_is_a_page_is_a_gateway_s() -> None:
+    assert by_status(Response(404, {}, b"<html>nothing here</html>")) is None
+
+
+def test_a_rate_limit_that_names_no_wait_asks_for_the_platform_s_usual_one() -> None:
+    for headers, wait in (({}, minutes(2)), ({"retry-after": "0"}, minutes(0)), ({"retry-after": "60"}, minutes(1))):
+        verdict = by_status(Response(429, headers), wait=minutes(2))
+        assert verdict is not None
+        assert verdict.wait == wait
 
 
 @pytest.mark.parametrize(

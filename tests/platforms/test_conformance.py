@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -23,6 +27,10 @@ from tests.platforms.support import HTML, NOW, answer, cases, event, made, prepa
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
 ONE = timedelta(seconds=1)
+PURE = {  # what a platform may use: nothing of it touches the network, a file or a clock
+    "__future__", "collections", "csv", "dataclasses", "datetime", "decimal", "email", "functools", "hashlib", "hmac",
+    "io", "itertools", "json", "orjson", "pydantic", "re", "typing", "urllib", "uuid", "xml",
+}  # fmt: skip
 
 
 # --- what it says of itself -----------------------------------------------------------------------------------------
@@ -112,6 +120,34 @@ def test_a_platform_with_a_refresh_token_has_its_grant(name: str) -> None:
         assert grant.refresh_token
         assert made_one.oauth.host.startswith("https://")
     assert not (made_one.probe() and made_one.probe().json)  # type: ignore[union-attr]  # a probe sends no event
+
+
+def test_a_test_mode_says_whether_its_events_count(name: str) -> None:
+    """`TESTING` of a case file: the account in its test mode; None where its events count all the same."""
+    mode = platform(name).test_mode
+    assert bool(mode) == hasattr(cases(name), "TESTING")
+    if not mode:
+        return
+    assert mode in platform(name).Config.model_fields
+    testing = made(name, cases(name).TESTING or {})
+    assert (getattr(testing.config, mode) != getattr(made(name).config, mode)) == (cases(name).TESTING is not None)
+
+
+def test_a_platform_file_stands_alone_and_is_read_in_one_sitting(name: str) -> None:
+    """No I/O, no clock, no other platform; what is shared has a module of its own."""
+    source = Path(sys.modules[platform(name).__module__].__file__ or "").read_text()
+    assert source.count("\n") <= 400
+    assert not re.search(r"\b(open|now|today|utcnow)\(", source)
+    imported: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            imported += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+    ours = [module for module in imported if module.startswith("capi_pipeline.")]
+    assert {module.split(".")[0] for module in imported} - {"capi_pipeline"} <= PURE
+    assert {module.split(".")[1] for module in ours} <= {"platforms", "conversions"}
+    assert not {module.split(".")[2] for module in ours if module.split(".")[1] == "platforms"} & set(NAMES)
 
 
 # --- requests -------------------------------------------------------------------------------------------------------

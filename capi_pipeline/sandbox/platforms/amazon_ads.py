@@ -156,7 +156,7 @@ def description_problem(description: object) -> str | None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return "eventDescription/name"
     for field, known in ENUMS.items():
-        if description.get(field) not in known:
+        if not rules.is_one_of(description.get(field), known):
             return f"eventDescription/{field}"
     data_set = description.get("dataSetName", "Default_Events")
     return None if isinstance(data_set, str) and DATA_SET.fullmatch(data_set) else "eventDescription/dataSetName"
@@ -166,7 +166,7 @@ def match_problem(keys: object) -> str | None:
     if not isinstance(keys, list) or not 1 <= len(keys) <= 15 or not all(isinstance(key, dict) for key in keys):
         return "matchKeys"
     types = [key.get("type") for key in keys]
-    if len(set(types)) < len(types) or not set(types) <= HASHED | CLEAR:
+    if not all(map(rules.is_text, types)) or len(set(types)) < len(types) or not set(types) <= HASHED | CLEAR:
         return "matchKeys/type"
     for key in keys:
         values = key.get("values")
@@ -218,4 +218,6 @@ def good_consent(consent: object) -> bool:
         return rules.is_text(value)
     if form != "amazonConsent" or not isinstance(value, dict) or "amznUserData" not in value:
         return False
-    return set(value) <= {"amznUserData", "amznAdStorage"} and set(value.values()) <= {"GRANTED", "DENIED"}
+    return set(value) <= {"amznUserData", "amznAdStorage"} and all(
+        choice in ("GRANTED", "DENIED") for choice in value.values()
+    )

@@ -77,7 +77,7 @@ def accepted(event: Mapping[str, Any]) -> Event:
 def problem(event: Mapping[str, Any]) -> str | None:
     """The first rule that an event breaks."""
     name, at = event.get("name"), event.get("event_time")
-    if name not in EVENTS:
+    if not rules.is_one_of(name, EVENTS):
         return "name is not in the catalogue"
     if not rules.is_integer(at) or not 10**12 <= at < 10**14:
         return "event_time is not in milliseconds"

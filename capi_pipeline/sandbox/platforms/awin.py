@@ -130,6 +130,6 @@ def basket_problem(basket: object) -> Problem | None:
             return "basket", "an item needs price and quantity"
         if any("|" in value for value in item.values() if isinstance(value, str)):
             return "basket", "`|` is not allowed"
-        if item.get("commissionGroupCode", "DEFAULT") not in COMMISSION_GROUPS:
+        if not rules.is_one_of(item.get("commissionGroupCode", "DEFAULT"), COMMISSION_GROUPS):
             return "basket", "is not a commission group of this programme"
     return None

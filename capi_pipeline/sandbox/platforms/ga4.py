@@ -111,9 +111,10 @@ def problems(body: Mapping[str, Any], now: datetime) -> Iterator[Message]:
     at = body.get("timestamp_micros", now.timestamp() * 1e6)
     if not rules.is_number(at) or not 0 <= now.timestamp() - at / 1e6 <= AGE.total_seconds():
         yield "timestamp_micros", "Microseconds of the last 72 hours.", "VALUE_OUT_OF_BOUNDS"
-    if not set(as_object(body, "consent").items()) <= {
-        (kind, word) for kind in ("ad_user_data", "ad_personalization") for word in ("GRANTED", "DENIED")
-    }:
+    choices = as_object(body, "consent")
+    if choices.keys() - {"ad_user_data", "ad_personalization"} or any(
+        c not in ("GRANTED", "DENIED") for c in choices.values()
+    ):
         yield "consent", "GRANTED or DENIED.", "VALUE_INVALID"
     if "user_agent" in body and not rules.is_text(body["user_agent"]):
         yield "user_agent", "Not a text.", "VALUE_INVALID"

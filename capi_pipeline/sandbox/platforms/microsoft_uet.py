@@ -159,7 +159,7 @@ def custom_problems(custom: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"customData.{field}", "InvalidType")
     if "currency" in custom and not rules.is_currency(custom["currency"]):
         yield Problem("customData.currency", "InvalidEnumValue")
-    if "pageType" in custom and custom["pageType"] not in PAGE_TYPES:
+    if "pageType" in custom and not rules.is_one_of(custom["pageType"], PAGE_TYPES):
         yield Problem("customData.pageType", "InvalidEnumValue")
     ids, items = custom.get("itemIds", []), custom.get("items", [])
     if not isinstance(ids, list) or not all(map(rules.is_text, ids)):

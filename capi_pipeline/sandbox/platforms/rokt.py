@@ -132,11 +132,15 @@ def event_problem(events: object) -> str | None:
     at = data.get("timestamp_unixtime_ms")
     if not rules.is_integer(at) or at < 10**11:
         return "timestamp_unixtime_ms is not in milliseconds"
+    if not rules.is_text(data.get("source_message_id", "m")):
+        return "source_message_id is a text"
     attributes = data.get("custom_attributes")
     if not isinstance(attributes, dict) or not all(map(rules.is_text, attributes.values())):
         return "custom_attributes are texts"
     if "conversiontype" not in attributes:
         return "conversiontype is required"
+    if "amount" in attributes and not rules.is_decimal(attributes["amount"]):
+        return "amount is a number"
     if "amount" in attributes and not rules.is_currency(attributes.get("currency")):
         return "amount goes with a currency"
     return None

@@ -89,14 +89,14 @@ def problem(call: Call, event: Mapping[str, Any]) -> str | None:
     refused = call.refusal(event, "invalid value")
     if refused is not None:
         return str(refused)
-    if event.get("event_name") not in EVENTS:
+    if not rules.is_one_of(event.get("event_name"), EVENTS):
         return "event_name is not supported"
     if event.get("event_type") != "conversion":
         return "event_type must be conversion"
     at = event.get("event_time")
     if not rules.is_integer(at) or not 0 < at <= call.now.timestamp() + 3600:
         return "event_time must be in seconds, at most an hour ahead"
-    if event.get("event_source") not in SOURCES:
+    if not rules.is_one_of(event.get("event_source"), SOURCES):
         return "event_source is not supported"
     if event.get("opt_out", "false") not in ("true", "false"):
         return "opt_out must be the text true or false"

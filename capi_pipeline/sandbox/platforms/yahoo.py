@@ -94,13 +94,15 @@ def first_problem(event: object, channel_id: object) -> str | None:
         if part in event and not (isinstance(event[part], dict) and event[part]):
             return f"{part} must be an object that is not empty"
     facts = event.get("event", {})
-    if facts.get("event_type") not in TYPES:
+    if not rules.is_one_of(facts.get("event_type"), TYPES):
         return "event.event_type is invalid"
     if not rules.is_integer(facts.get("event_time")) or not 10**9 <= facts["event_time"] < 10**10:
         return "event.event_time must be Unix seconds"
     if facts.get("action_source") != "web":
         return "event.action_source must be web"
-    if "transaction_id" in facts and not TRANSACTION_ID.fullmatch(str(facts["transaction_id"])):
+    if "transaction_id" in facts and not (
+        rules.is_text(facts["transaction_id"]) and TRANSACTION_ID.fullmatch(facts["transaction_id"])
+    ):
         return "event.transaction_id is invalid"
     if "event_snippet_id" in facts and (
         not rules.is_text(facts["event_snippet_id"]) or facts["event_type"] == "page_view"

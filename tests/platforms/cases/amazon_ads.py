@@ -8,6 +8,7 @@ from typing import Any
 from capi_pipeline.platforms.outcomes import Kind, Reason, State
 from capi_pipeline.platforms.times import minutes
 from capi_pipeline.platforms.wire import Response
+from tests.conversions.strings import ALL_VENDORS, NOT_OPTED_OUT
 from tests.platforms.documented import NOTHING, Said, object_of, objects, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, NOW, Answer, Case, Struck, answer, click, event, sha
 
@@ -123,8 +124,8 @@ CASES = [
     Case("what the person said", event(), {C: {"amazonConsent": {"amznUserData": "GRANTED", "amznAdStorage": "GRANTED"}}}),
     Case("of one thing only", event(consent_ad_storage=None), {C: {"amazonConsent": {"amznUserData": "GRANTED"}}}),
     Case("of the other only", event(consent_ad_user_data=None), {C: GONE}),
-    Case("a TCF string goes first", event(tcf_string="CP", gpp_string="DB"), {C: {"tcf": "CP"}}),
-    Case("then a GPP string", event(gpp_string="DB"), {C: {"gpp": "DB"}}),
+    Case("a TCF string goes first", event(tcf_string=ALL_VENDORS, gpp_string=NOT_OPTED_OUT), {C: {"tcf": ALL_VENDORS}}),
+    Case("then a GPP string", event(gpp_string=NOT_OPTED_OUT), {C: {"gpp": NOT_OPTED_OUT}}),
     Case("nobody asked, where nobody has to", event(**SILENT), {C: GONE}),
     *(Case(f"nobody asked a person of {country} in the US", event(**SILENT, country=country, privacy_country="US"),
            Reason.CONSENT_UNKNOWN) for country in ("DE", "GB", "IS")),

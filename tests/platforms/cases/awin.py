@@ -20,6 +20,7 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 O = "json.orders[0]"  # noqa: E741
 NAME_AT = f"{O}.commissionGroups[0].code"
+TESTING = {"is_test": True}
 NAMES: dict[str, str | Reason] = {
     **dict.fromkeys(EVENT_NAMES, Reason.UNSUPPORTED_EVENT),
     **{name: code for name, code in GROUPS.items() if name in EVENT_NAMES},

@@ -19,6 +19,7 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 V, C = "json.variables.newOrders[0]", "json.variables.cancelledOrders[0]"
 NAME_AT = f"{V}.actionTrackerId"
+TESTING = {"validate_only": True}
 NAMES: dict[str, Any] = {
     **dict.fromkeys(EVENT_NAMES, Reason.UNSUPPORTED_EVENT),
     **{name: tracker for name, tracker in TRACKERS.items() if name in EVENT_NAMES},
@@ -192,7 +193,8 @@ ANSWERS = [
     Answer("too many calls, with the wait", answer(429, retry_after="30"), Kind.RATE_LIMITED, wait=minutes(0.5)),
     *(Answer(f"{s}", answer(s, HTML), Kind.TRANSIENT, maybe_stored=True, code=f"http_{s}") for s in (500, 502, 503, 504)),
     Answer("an error in a 500", error("Invalid Syntax", 500), Kind.TRANSIENT, maybe_stored=True),
-    *(Answer(f"{s}", answer(s), Kind.TRANSIENT, maybe_stored=True) for s in (204, 302, 404)),
+    *(Answer(f"{s}", answer(s), Kind.TRANSIENT, maybe_stored=True) for s in (204, 302)),
+    Answer("404", answer(404), Kind.CONFIGURATION),
 ]  # fmt: skip
 
 AT_SANDBOX = [

@@ -13,6 +13,7 @@ from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, St
 
 CONFIG = {"measurement_id": "G-ABC1234567", "api_secret": "mp-secret", "client_id_fallback": "anonymous_id"}
 NAME_AT = "json.events[0].name"
+TESTING = {"validate_only": True}
 NAMES: dict[str, str | Reason] = {
     **{name: name for name in EVENT_NAMES},
     "app_install": Reason.UNSUPPORTED_EVENT,

@@ -29,6 +29,7 @@ def resource(number: str) -> str:
 
 
 NAME_AT = "json.conversions[0].conversionAction"
+TESTING = {"validate_only": True}
 REFUND_NAME_AT = "json.conversionAdjustments[0].conversionAction"
 NAMES: dict[str, str | Reason] = {
     **{name: resource(number) for name, number in ACTIONS.items()},

@@ -22,6 +22,7 @@ CONFIG = {
 }
 MERCHANT = {"merchant_id": "123456789", "merchant_feed_label": "US", "merchant_feed_language": "en"}
 NAME_AT = "json.destinations[0].productDestinationId"
+TESTING = {"validate_only": True}
 NAMES: dict[str, str | Reason] = {**ACTIONS, "refund": ACTIONS["purchase"], "custom": "555"}
 MINIMAL = Reason.NO_IDENTIFIER
 

@@ -12,6 +12,7 @@ from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, an
 
 CONFIG = {"pixel_id": "123456789012345", "access_token": "META-TOKEN"}
 NAME_AT = "json.data[0].event_name"
+TESTING = None  # events of its test mode count
 NAMES: dict[str, str | Reason] = {
     "page_view": "PageView", "view_item": "ViewContent", "view_item_list": "ViewCategory", "search": "Search",
     "add_to_wishlist": "AddToWishlist", "add_to_cart": "AddToCart", "begin_checkout": "InitiateCheckout",

@@ -16,6 +16,7 @@ CONFIG = {
     "custom_events": {"Demo Booked": "custom_conversion_2", "contact": "custom_conversion_10"},
 }
 NAME_AT = "json.event_name"
+TESTING = {"test_event": "true"}
 NAMES: dict[str, str | Reason] = {
     "page_view": "page_view", "view_item": "view_content", "view_item_list": "view_content", "search": "search",
     "add_to_wishlist": "add_to_wishlist", "add_to_cart": "add_to_cart", "begin_checkout": "initiate_checkout",

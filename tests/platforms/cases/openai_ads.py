@@ -15,6 +15,7 @@ CONFIG = {"pixel_id": "px_0123456789abcdef", "api_key": "openai-capi-key"}
 E = "json.events[0]"
 U, D = f"{E}.user", f"{E}.data"
 NAME_AT = f"{E}.type"
+TESTING = {"validate_only": True}
 OWN = (
     "search", "add_to_wishlist", "add_payment_info", "qualify_lead", "close_convert_lead", "contact", "submit_application",
     "find_location", "customize_product", "donate", "download",

@@ -13,6 +13,7 @@ from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, St
 
 CONFIG = {"ad_account_id": "549755885175", "conversion_token": "pina_TOKEN"}
 NAME_AT = "json.data[0].event_name"
+TESTING = {"test": True}
 NAMES: dict[str, str | Reason] = {
     "page_view": "page_visit", "view_item": "page_visit", "view_item_list": "view_category", "search": "search",
     "add_to_wishlist": "add_to_wishlist", "add_to_cart": "add_to_cart", "begin_checkout": "initiate_checkout",
@@ -221,7 +222,8 @@ ANSWERS = [
     Answer("a wrong token", error(401, 2), Kind.AUTH, code="2"),
     Answer("no right to the account", error(403, 29), Kind.AUTH, code="29"),
     Answer("no such account", error(404, 50), Kind.CONFIGURATION, code="50"),
-    Answer("no such path", answer(404, HTML), Kind.CONFIGURATION, code="http_404"),
+    Answer("no such path", answer(404), Kind.CONFIGURATION, code="http_404"),
+    Answer("a gateway's 404", answer(404, HTML), Kind.TRANSIENT, maybe_stored=True),
     Answer("too many", error(429, 8), Kind.RATE_LIMITED, code="8"),
     Answer("with its wait", Response(429, {"retry-after": "30", "x-ratelimit-reset": "7"}), Kind.RATE_LIMITED,
            wait=minutes(0.5)),

@@ -175,7 +175,8 @@ ANSWERS = [
     Answer("too many requests", answer(429), Kind.RATE_LIMITED, 1, wait=minutes(1)),
     Answer("too many requests, with the wait", answer(429, retry_after="5"), Kind.RATE_LIMITED, 1, wait=minutes(1 / 12)),
     *(Answer(f"{s}", answer(s, HTML), Kind.TRANSIENT, 1, maybe_stored=True, code=f"http_{s}") for s in (500, 502, 503, 504)),
-    *(Answer(f"{s}", answer(s), Kind.TRANSIENT, 1, maybe_stored=True) for s in (204, 302, 404)),
+    *(Answer(f"{s}", answer(s), Kind.TRANSIENT, 1, maybe_stored=True) for s in (204, 302)),
+    Answer("404", answer(404), Kind.CONFIGURATION, 1),
 ]  # fmt: skip
 
 AT_SANDBOX = [

@@ -15,6 +15,7 @@ CONFIG = {"pixel_id": "a2_example", "conversion_token": "REDDIT-TOKEN", "user_ag
 E = "json.data.events[0]"
 U, M = f"{E}.user", f"{E}.metadata"
 NAME_AT = f"{E}.type"
+TESTING = {"test_id": "t2_1"}
 OWN = (
     "view_item_list", "begin_checkout", "add_payment_info", "qualify_lead", "close_convert_lead", "start_trial", "subscribe",
     "contact", "schedule", "submit_application", "find_location", "customize_product", "donate", "download", "app_install",
@@ -197,7 +198,8 @@ ANSWERS = [
     Answer("no token", error(401, "No bearer token provided"), Kind.AUTH, words="No bearer token"),
     Answer("no right to the pixel", error(403, reason="PERMISSION_DENIED"), Kind.AUTH, code="403"),
     Answer("no such pixel", error(404), Kind.CONFIGURATION, code="404"),
-    Answer("no such path", answer(404, HTML), Kind.CONFIGURATION, code="http_404"),
+    Answer("no such path", answer(404), Kind.CONFIGURATION, code="http_404"),
+    Answer("a gateway's 404", answer(404, HTML), Kind.TRANSIENT, maybe_stored=True),
     Answer("too many", error(429), Kind.RATE_LIMITED, code="429"),
     Answer("with its wait", answer(429, retry_after="30"), Kind.RATE_LIMITED, wait=minutes(0.5)),
     *(Answer(f"{status}", error(status), Kind.TRANSIENT, maybe_stored=True) for status in (500, 502, 503, 504)),

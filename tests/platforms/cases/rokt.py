@@ -15,6 +15,7 @@ CONFIG = {"pod": "us2", "api_key": "rokt-key", "api_secret": "rokt-secret"}
 D = "json[0].events[0].data"
 A = f"{D}.custom_attributes"
 NAME_AT = f"{A}.conversiontype"
+TESTING = {"environment": "development"}
 SAME = (
     "page_view", "view_item", "view_item_list", "search", "add_to_wishlist", "add_to_cart", "begin_checkout",
     "add_payment_info", "purchase", "qualify_lead", "close_convert_lead", "start_trial", "contact", "schedule",

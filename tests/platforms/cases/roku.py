@@ -13,6 +13,7 @@ from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, St
 
 CONFIG = {"event_group_id": "EG4f2c91d07a", "api_key": "ROKU-KEY"}
 NAME_AT = "json.events[0].event_name"
+TESTING = {"validate_only": True}
 NAMES: dict[str, str | Reason] = {
     "page_view": "PAGE_VIEW", "view_item": "VIEW_CONTENT", "view_item_list": "VIEW_CONTENT", "search": "SEARCH",
     "add_to_wishlist": "ADD_TO_WISHLIST", "add_to_cart": "ADD_TO_CART", "begin_checkout": "INITIATE_CHECKOUT",

@@ -19,6 +19,7 @@ CONFIG = {
 }
 TOKEN_IN = ("params",)
 NAME_AT = "json.data[0].event_name"
+TESTING = {"test_event_code": "T1"}
 NAMES: dict[str, str | Reason] = {
     "page_view": "PAGE_VIEW", "view_item": "VIEW_CONTENT", "view_item_list": "LIST_VIEW", "search": "SEARCH",
     "add_to_wishlist": "ADD_TO_WISHLIST", "add_to_cart": "ADD_CART", "begin_checkout": "START_CHECKOUT",

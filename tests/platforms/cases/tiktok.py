@@ -19,6 +19,7 @@ CONFIG = {
 }
 CRM = {"crm_event_set_id": "7300000000000000002", "crm_name": "Acme CRM"}
 NAME_AT = "json.data[0].event"
+TESTING = {"test_event_code": "TEST1"}
 NAMES: dict[str, str | Reason] = {
     "page_view": "Pageview", "view_item": "ViewContent", "view_item_list": "ViewContent", "search": "Search",
     "add_to_wishlist": "AddToWishlist", "add_to_cart": "AddToCart", "begin_checkout": "InitiateCheckout",

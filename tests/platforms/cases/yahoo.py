@@ -13,6 +13,7 @@ from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, St
 
 CONFIG: dict[str, Any] = {"tag_id": "TAG1234567", "tag_access_token": "ly-tag-access-token"}
 NAME_AT = "json.data[0].event.event_type"
+TESTING = {"test_mode": True}
 NAMES: dict[str, str | Reason] = {
     **dict.fromkeys(EVENT_NAMES, Reason.UNSUPPORTED_EVENT),
     "page_view": "page_view", "view_item": "view_product", "view_item_list": "view_listing", "search": "search",
