@@ -7,6 +7,7 @@ the TC string (also the one within a GPP string), the GPP string's US sections w
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -116,7 +117,7 @@ def decide(batch: pa.RecordBatch, policy: ConsentPolicy, erased: NDArray[np.bool
     answers = {name: _codes(pc.index_in(batch[name], _WORDS)) for name in ANSWERS}
     opted_out = _codes(pc.index_in(batch["opt_out_of_sale"], pa.array([False, True])))
     unheard = np.zeros(batch.num_rows, dtype=bool)
-    _hear_strings(batch, answers, opted_out, unheard)
+    unreadable = _hear_strings(batch, answers, opted_out, unheard)
     storage, user_data, _ = answers.values()
     state = np.select(
         [
@@ -130,6 +131,10 @@ def decide(batch: pa.RecordBatch, policy: ConsentPolicy, erased: NDArray[np.bool
     )
     reasons = [_TABLE[s][o] for s, o in zip(state.tolist(), _opt_in(batch, policy).tolist(), strict=True)]
     words = {name: _WORDS.take(pa.array(codes, mask=codes < 0)) for name, codes in answers.items()}
+    for name, rows in unreadable.items():  # no platform is handed what nobody can read
+        mask = np.zeros(batch.num_rows, dtype=bool)
+        mask[rows] = True
+        words[name] = pc.if_else(pa.array(mask), pa.scalar(None, pa.string()), batch[name])
     words["opt_out_of_sale"] = pa.array(opted_out == _DENIED, mask=opted_out < 0)
     return Decisions(pa.array(reasons, pa.string()), words)
 
@@ -147,20 +152,24 @@ def _hear_strings(
     answers: dict[str, NDArray[np.int8]],
     opted_out: NDArray[np.int8],
     unheard: NDArray[np.bool_],
-) -> None:
+) -> dict[str, list[int]]:
     """Add what the strings say to the answers of the columns, in place: a no of either stays, a yes fills silence. What only
-    an unreadable string could have answered counts as a no."""
+    an unreadable string could have answered counts as a no. Returns the rows of unreadable strings, by column."""
     storage, user_data, personalisation = (answers[name] for name in ANSWERS)
+    unreadable: dict[str, list[int]] = defaultdict(list)
     for row, heard in _heard(batch):
         _add(storage, row, heard.storage)
         _add(user_data, row, heard.user_data)
         _add(personalisation, row, heard.personalisation)
         _add(opted_out, row, None if heard.opted_out is None else not heard.opted_out)
+        for column in heard.unreadable:
+            unreadable[column].append(row)
         if heard.wrong:
             unheard[row] = True
             _add(personalisation, row, False if personalisation[row] == _SILENT else None)
             if heard.sale_unread:
                 _add(opted_out, row, False if opted_out[row] == _SILENT else None)
+    return unreadable
 
 
 def unreadable(batch: pa.RecordBatch) -> Iterator[tuple[int, str]]:
@@ -184,13 +193,14 @@ def _add(codes: NDArray[np.int8], row: int, allowed: bool | None) -> None:
 @dataclass(frozen=True)
 class Heard:
     """What the strings of one conversion say: True is a yes, `opted_out` True a no to sale; None: nothing. `wrong`: what is
-    wrong with them; `sale_unread`: it is the string that answers for the sale."""
+    wrong with them; `unreadable`: the columns of those; `sale_unread`: among them is the one that answers for the sale."""
 
     storage: bool | None = None
     user_data: bool | None = None
     personalisation: bool | None = None
     opted_out: bool | None = None
     wrong: str = ""
+    unreadable: frozenset[str] = frozenset()
     sale_unread: bool = False
     consents: tuple[tcf.Consents, ...] = ()
 
@@ -199,28 +209,31 @@ class Heard:
 def hear(tc_string: str | None, gpp_string: str | None, gpp_sid: str | None) -> Heard:
     """The strings of one conversion, read. Purposes are taken as Google's consent mode takes them: 1 is storage, 1 and 7 the
     use of the data, 3 and 4 personalisation (https://support.google.com/analytics/answer/13802165)."""
-    wrong, opted_out, sale_unread = [], None, False
-    found = [("TCF", tc_string)] if tc_string else []
+    wrong: dict[str, str] = {}
+    unreadable: set[str] = set()
+    opted_out: bool | None = None
+    found = [("TCF", "tcf_string", tc_string)] if tc_string else []
     if gpp_string:
         try:
             signals = gpp.decode(gpp_string, gpp_sid)
             opted_out = signals.opted_out
-            found += [("TCF in GPP", signals.tcf)] if signals.tcf else []
+            found += [("TCF in GPP", "gpp_string", signals.tcf)] if signals.tcf is not None else []
         except MalformedString as error:
-            wrong.append(f"GPP: {error}")
-            sale_unread = True
+            wrong["GPP"] = str(error)
+            unreadable.add("gpp_string")
     consents = []
-    for name, text in found:
+    for name, column, text in found:
         try:
-            consents.append(tcf.decode(text or ""))
+            consents.append(tcf.decode(text))
         except MalformedString as error:
-            wrong.append(f"{name}: {error}")
+            wrong[name] = str(error)
+            unreadable.add(column)
     storage = [c.consents(tcf.STORAGE) for c in consents if c.storage_disclosed]
     user_data = [c.consents(tcf.MEASUREMENT) and (c.consents(tcf.STORAGE) or not c.storage_disclosed) for c in consents]
     profiles = [c.consents(tcf.PROFILE, tcf.PERSONALISED_ADS) for c in consents]
-    return Heard(
-        _all(storage), _all(user_data), _all(profiles), opted_out, "; ".join(wrong), sale_unread, tuple(consents)
-    )
+    words = "; ".join(f"{name}: {what}" for name, what in wrong.items())
+    said = _all(storage), _all(user_data), _all(profiles), opted_out
+    return Heard(*said, words, frozenset(unreadable), "GPP" in wrong, tuple(consents))
 
 
 def _all(answers: list[bool]) -> bool | None:

@@ -209,6 +209,13 @@ def test_an_unreadable_gpp_string_is_an_opt_out_where_no_column_answers() -> Non
     assert hashed(country="US", gpp_string="DBABMA~nonsense").opt_out_of_sale is None  # the part on sale was read
 
 
+def test_no_platform_is_handed_a_string_that_nobody_can_read() -> None:
+    found = hashed(tcf_string="nonsense", gpp_string=NOT_OPTED_OUT)
+    assert (found.tcf_string, found.gpp_string) == (None, NOT_OPTED_OUT)
+    found = hashed(tcf_string=ALL_VENDORS, gpp_string="DBABMA~nonsense")
+    assert (found.tcf_string, found.gpp_string) == (ALL_VENDORS, None)
+
+
 def test_unreadable_strings_are_named_by_row_and_cause_without_a_word_of_them() -> None:
     rows = [
         row(),

@@ -17,6 +17,7 @@ from capi_pipeline.conversions.contract import COLUMNS
 from capi_pipeline.conversions.identifiers import Recipe, advertising_id, email, first_name, phone, user_id
 from capi_pipeline.conversions.transform import schema, scrub_url, transform
 from capi_pipeline.platforms import all_recipes
+from tests.conversions.strings import ALL_VENDORS
 from tests.conversions.support import batch, row
 
 RECIPES = all_recipes()
@@ -176,7 +177,7 @@ def test_a_row_that_consent_withholds_carries_nothing_that_leads_to_a_person(con
 def test_what_is_no_identifier_passes_unchanged() -> None:
     given = row(
         source_url="https://shop.example.com/p?utm_source=a&id=1#top", search_term="trail shoe @ home", coupon="A@B",
-        properties='{"lead_source": "webinar"}', tcf_string="CP…", region="Hessen",
+        properties='{"lead_source": "webinar"}', tcf_string=ALL_VENDORS, region="Hessen",
     )  # fmt: skip
     (out,) = hashed(given)
     for column in ("source_url", "search_term", "coupon", "properties", "tcf_string", "region"):

@@ -7,6 +7,7 @@ from typing import Any
 from capi_pipeline.platforms.outcomes import Kind, Reason, State
 from capi_pipeline.platforms.times import minutes
 from capi_pipeline.platforms.wire import Response
+from tests.conversions.strings import ALL_VENDORS, NOT_OPTED_OUT
 from tests.platforms.documented import NO_EVENT, NOTHING, Said, every, object_of, objects, whole
 from tests.platforms.support import DIGEST, GONE, HTML, NOBODY, Answer, Case, Struck, answer, click, event
 
@@ -53,7 +54,7 @@ def limited(state: str) -> dict[str, Any]:
 
 
 CASES = [
-    Case("everything", event(tcf_string="TCF", gpp_string="GPP", browser_ids={"tdid": TDID}), {
+    Case("everything", event(tcf_string=ALL_VENDORS, gpp_string=NOT_OPTED_OUT, browser_ids={"tdid": TDID}), {
         "method": "POST", "url": "https://insight.adsrvr.org/track/realtimeconversion",
         "headers": {"Content-Type": "application/json"},
         "json": {"data": [{
@@ -61,8 +62,8 @@ CASES = [
             "referrer_url": "https://shop.example.com/thanks", "client_ip": "203.0.113.7", "imp": "click-ttd_imp",
             "order_id": "ORD-1", "value": "149.97", "currency": "USD",
             "items": [{"item_code": "SKU-1", "name": "Shoe", "qty": "2", "price": "50", "cat": "Shoes"}],
-            "privacy_settings": [{"privacy_type": "GDPR", "is_applicable": 1, "consent_string": "TCF"},
-                                 {"privacy_type": "GPP", "is_applicable": 1, "consent_string": "GPP"}],
+            "privacy_settings": [{"privacy_type": "GDPR", "is_applicable": 1, "consent_string": ALL_VENDORS},
+                                 {"privacy_type": "GPP", "is_applicable": 1, "consent_string": NOT_OPTED_OUT}],
         }]}}),
     # names
     Case("an own name wins over the table", event(), {NAME_AT: "sale"}, {"event_names": {"purchase": "sale"}}),
