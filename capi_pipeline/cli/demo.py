@@ -10,6 +10,7 @@ import requests
 import typer
 
 from capi_pipeline import stack
+from capi_pipeline.cli import reporting
 from capi_pipeline.cli.output import dump, err, out, progress, table
 from capi_pipeline.cli.runs import Outcome, run
 from capi_pipeline.delivery import queries
@@ -17,6 +18,7 @@ from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.demo import shop
 from capi_pipeline.destinations import DestinationConfig, load
 from capi_pipeline.errors import ConfigurationError, DeliveryError
+from capi_pipeline.overview.collect import Week, collect
 from capi_pipeline.settings import Settings
 from capi_pipeline.steps import key_of
 from capi_pipeline.warehouse import Warehouse
@@ -62,6 +64,8 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
     counts = _counts(sandbox)
     report = [_row(config, rows, counts, seconds, ledger, hours[0]) for config in destinations]
     known = _coverage(url, hours[0])
+    week = collect(ledger, Warehouse(url, settings.conversions_table), destinations, hours[0], world.end)
+    page = reporting.write(settings, hours[0], world.end)
     took = time.monotonic() - started
     new = _sent(sandbox) - sent_before
     if as_json:
@@ -69,6 +73,8 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
             {
                 "destinations": report,
                 "coverage": known,
+                "match_quality": {row[0]: {"before": row[1], "after": row[2]} for row in _quality(week)},
+                "report": page,
                 "sent_now": new,
                 "seconds": round(took, 1),
                 "hours": [key_of(h) for h in hours],
@@ -91,12 +97,24 @@ def play(settings: Settings, conversions: int, seed: int, as_json: bool) -> None
                 known,
             )
         )
+        heads = ("destination", "as told", "with what is known", "most valuable missing")
+        out.print(table("Match quality, 0 to 10", heads, _quality(week), text=heads[3:]))
+        out.print(f"Report: {page}", soft_wrap=True)
         out.print(f"{new:,} events sent now; {took:.0f} s. Look at it: `make up`, then http://127.0.0.1:3000")
     left = sum(row["left"] for row in report)
     twice = sum(row["duplicates"] for row in report)
     if left or twice:
         err.print(f"{left} events are left to send, {twice} were counted twice: see `capi status`.")
         raise typer.Exit(1)
+
+
+def _quality(week: Week) -> list[tuple[str, float, float, str]]:
+    """Per destination the average score before and after identity resolution, and what would raise it most."""
+    return [
+        (d.name, round(d.quality.before, 1), round(d.quality.score, 1), ", ".join(m.title for m in d.quality.missing))
+        for d in week.destinations
+        if d.quality
+    ]
 
 
 def _shop(bar: Any, url: str, conversions: int, seed: int) -> shop.Shop:

@@ -9,10 +9,13 @@ import typer
 
 from capi_pipeline import stack
 from capi_pipeline.cli.delivering import Destinations, chosen_names, hour_option, summary_table
-from capi_pipeline.cli.output import Json, dump, out, table
+from capi_pipeline.cli.output import Json, dump, err, out, table
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Ledger
-from capi_pipeline.errors import ConfigurationError
+from capi_pipeline.destinations import load
+from capi_pipeline.errors import CapiError, ConfigurationError
+from capi_pipeline.settings import Settings
+from capi_pipeline.steps import log_delivery
 
 
 def register(app: typer.Typer) -> None:
@@ -99,6 +102,8 @@ def resolve(
                 f"Not held: {', '.join(sorted(missing))}.", "List what is held with `capi resolve`."
             )
         changed = queries.resolve(ledger, accept, names, event_id, only) if accept or resend else 0
+        if changed:
+            _note(settings, ledger, {(row.destination, row.hour) for row in held})
     if json:
         dump(
             {
@@ -118,6 +123,17 @@ def resolve(
         out.print("Look them up in the platform's own reports, then decide, for all of these or fewer:")
         out.print("  --accept  it has them: they count as accepted, and are never sent again.")
         out.print("  --resend  it does not: the next run sends them if it may. What it does have would count twice.")
+
+
+def _note(settings: Settings, ledger: Ledger, hours: set[tuple[str, datetime]]) -> None:
+    """Tell the warehouse's delivery log what a person decided."""
+    configs = {config.name: config for config in load(settings.destinations)}
+    try:
+        for name, hour in sorted(hours):
+            if name in configs:
+                log_delivery(settings, ledger, configs[name], hour)
+    except CapiError as error:
+        err.print(str(error), markup=False, soft_wrap=True)
 
 
 def _show_held(held: list[queries.HeldRow]) -> None:

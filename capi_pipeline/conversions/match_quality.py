@@ -20,6 +20,7 @@ from capi_pipeline.conversions.conversion import Conversion
 
 DECISIVE, STRONG, GOOD, HELPFUL, NOTHING = 1.0, 0.5, 0.2, 0.05, 0.0
 FRESH = timedelta(hours=24)  # what landed later is of less use to bidding; several platforms ask for data within a day
+NOT_OURS_TO_ADD = ("advertising_id",)  # a browser has none, and in an app the person decides: nobody can be asked for more
 
 WORDS = {
     "click_id": "click id", "cookie": "cookie", "emails": "e-mail", "phones": "phone", "user_id": "customer id",
@@ -125,6 +126,9 @@ class MatchQuality:
             bit = 1 << place
             before = sum(n for (old, _, _), n in self.counts.items() if old & bit)
             after = sum(n for (_, new, _), n in self.counts.items() if new & bit)
+            if signal.name in NOT_OURS_TO_ADD:
+                found.append(Coverage(signal, before, after, 0.0))
+                continue
             with_it = sum(n * score(self.signals, new | bit) for (_, new, _), n in self.counts.items()) / events
             found.append(Coverage(signal, before, after, with_it - base))
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from capi_pipeline.conversions.match_quality import WORDS
+from capi_pipeline.conversions.match_quality import STRONG, WORDS
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.queries import Lags, lags_since
 from capi_pipeline.delivery.tables import SCHEMA
@@ -17,6 +17,7 @@ from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.errors import CapiError
 from capi_pipeline.pixels import Agreement, agreements, pixel_of
 from capi_pipeline.platforms import platform
+from capi_pipeline.platforms.ranking import signals
 from capi_pipeline.warehouse import Warehouse
 
 STATES = ("accepted", "pending", "rejected", "withheld", "held", "retry")
@@ -54,6 +55,8 @@ class Destination:
     title: str
     oldest: timedelta | None = None
     pixel: str = ""
+    clicks: bool = True  # it takes a click id
+    strong: int = 2  # kinds of identifiers of the first rank that it takes
     outcomes: Counter[str] = field(default_factory=Counter)
     others: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)  # (state, reason or code)
@@ -93,15 +96,7 @@ def collect(
     ledger: Ledger, warehouse: Warehouse, configs: Sequence[DestinationConfig], since: datetime, until: datetime
 ) -> Week:
     """The hours [since, until). Raises DeliveryError when the ledger does not answer; the rest is noted where it is missing."""
-    known = {
-        config.name: Destination(
-            config.name,
-            platform(config.platform).title,
-            platform(config.platform).limits.oldest,
-            config.pixel or pixel_of(config.platform),
-        )
-        for config in configs
-    }
+    known = {config.name: _empty(config) for config in configs}
     step = timedelta(hours=1) if until - since <= timedelta(days=8) else timedelta(days=1)
     by_time: dict[datetime, Counter[str]] = {}
     held: Counter[tuple[str, datetime, str]] = Counter()
@@ -135,6 +130,13 @@ def collect(
         notes.append(f"No pixel agreement: {error.message}")
     lines = sorted(((n, h, w, count) for (n, h, w), count in held.items()), key=lambda line: (line[1], line[0]))
     return Week(since, until, step, list(known.values()), by_time, lines, pixels, notes)
+
+
+def _empty(config: DestinationConfig) -> Destination:
+    kind = platform(config.platform)
+    strong = sum(signal.weight >= STRONG for signal in signals(kind))
+    pixel = config.pixel or pixel_of(config.platform)
+    return Destination(config.name, kind.title, kind.limits.oldest, pixel, bool(kind.click_ids), strong)
 
 
 def _log(

@@ -58,10 +58,9 @@ def _period(week: Week) -> str:
 
 def _head(week: Week) -> str:
     active = [d for d in week.destinations if d.outcomes]
-    return (
-        f"<h1>Conversions delivered</h1><p class=soft>{week.since:%a %d %b %Y, %H:%M} to {week.until:%a %d %b %Y, %H:%M} UTC, "
-        f"{len(active)} of {len(week.destinations)} destinations with conversions</p>"
-    )
+    period = f"{week.since:%a %d %b %Y, %H:%M} to {week.until:%a %d %b %Y, %H:%M} UTC"
+    counted = f"{len(active)} of {len(week.destinations)} destinations with conversions"
+    return f'<h1>Conversions delivered</h1><p class="soft lead">{period}, {counted}</p>'
 
 
 def _figures(week: Week) -> str:
@@ -173,7 +172,9 @@ def _quality(week: Week) -> str:
         q = d.quality
         marks = [(q.before / 10, "ring", f"{q.before:.1f} before"), (q.score / 10, "dot", f"{q.score:.1f}")]
         gained = f" <span>(+{q.score - q.before:.1f})</span>" if q.score - q.before >= 0.05 else ""
-        words = f"<b>{q.score:.1f}</b>{gained} · {q.click_ids:.0%} click id · {q.two_strong:.0%} two strong"
+        words = f"<b>{q.score:.1f}</b>{gained}"
+        words += f" · {q.click_ids:.0%} click id" if d.clicks else ""
+        words += f" · {q.two_strong:.0%} two strong" if d.strong > 1 else ""
         rows.append(plots.Track(d.title, marks, (q.before / 10, q.score / 10), words))
     if not rows:
         return ""

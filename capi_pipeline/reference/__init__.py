@@ -10,7 +10,7 @@ from capi_pipeline import supports
 from capi_pipeline.conversions.contract import ACTION_SOURCES, COLUMNS, EVENT_NAMES, Column
 from capi_pipeline.destinations import DestinationConfig, Filter
 from capi_pipeline.platforms import NAMES, platform
-from capi_pipeline.reference import consent, exposures, normalisation, platforms
+from capi_pipeline.reference import consent, exposures, match_quality, normalisation, platforms
 from capi_pipeline.reference.tables import MADE, default, table
 from capi_pipeline.settings import Settings
 
@@ -108,6 +108,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "destinations.md": destinations,
     "normalisation.md": normalisation.page,
+    "match_quality.md": match_quality.page,
 }
 EXPOSURES = "dbt_project/models/delivery/exposures.yml"
 README = re.compile("(?<=<!-- matrix -->\n).*?(?=<!-- /matrix -->)", re.DOTALL)
