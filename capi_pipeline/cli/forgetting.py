@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -30,9 +31,10 @@ def forget(
 ) -> None:
     """Forget a person: nothing of them is sent any more, staging is erased, and you are told what platforms already have.
 
-    Give every identifier that you know. Example: capi forget --email jane@example.com --phone +14155552671
+    Give every identifier that you know; `-` reads one kind from standard input, one a line.
+    Example: capi forget --email jane@example.com --phone +14155552671
     """
-    person = Person(tuple(email or ()), tuple(phone or ()), tuple(user_id or ()))
+    person = Person(given(email), given(phone), given(user_id))
     forgetting.require_usable(person)
     with stack.running() as settings:
         platforms = {config.name: config.platform for config in load(settings.destinations)}
@@ -41,6 +43,12 @@ def forget(
         dump(document(report, platforms, dry_run))
     else:
         show(report, platforms, dry_run)
+
+
+def given(values: list[str] | None) -> tuple[str, ...]:
+    """The identifiers of one kind; those of standard input are in no list of processes and in no history."""
+    out = [line for value in values or () for line in (sys.stdin.read().splitlines() if value == "-" else [value])]
+    return tuple(text for line in out if (text := line.strip()))
 
 
 def deletion(destination: str, platforms: dict[str, str]) -> str:

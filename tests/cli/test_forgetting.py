@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from capi_pipeline import steps
+from capi_pipeline.cli.forgetting import given
 from capi_pipeline.settings import Settings
 from tests import table
 from tests.cli.command import Capi
@@ -53,6 +55,12 @@ def test_forget_speaks_to_a_person_and_never_repeats_the_identifier(shop: Capi) 
     assert "meta: No call for single events is documented" in out
     assert "person1" not in (would + out).lower()
     assert "No platform has received anything" in shop("forget", "--user-id", "nobody").out
+
+
+def test_a_dash_reads_identifiers_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("jane@example.com\n\n joe@example.com \n"))
+    assert given(["first@example.com", "-"]) == ("first@example.com", "jane@example.com", "joe@example.com")
+    assert given(None) == ()
 
 
 def test_forget_says_what_is_wrong_with_what_it_was_given(own: Capi) -> None:
