@@ -14,7 +14,7 @@ warnings.filterwarnings("ignore", message="(?s).*materializes assets with varyin
 
 from capi_pipeline import destinations as documents  # noqa: E402
 from capi_pipeline.components.destination import destination_defs  # noqa: E402
-from capi_pipeline.defs import automation, conversions, ledger, models, verdicts  # noqa: E402
+from capi_pipeline.defs import automation, conversions, identity, ledger, models, verdicts  # noqa: E402
 from capi_pipeline.settings import settings  # noqa: E402
 
 inherited: dg.Definitions | None = None  # in a step: what its forkserver loaded before (defs/preloaded.py)
@@ -35,6 +35,7 @@ def load() -> dg.Definitions:
     jobs = {name: next(iter(found.jobs or [])) for name, found in per_destination.items()}
     return dg.Definitions.merge(
         models.defs(chosen),
+        identity.defs(chosen),
         conversions.defs(chosen),
         *per_destination.values(),
         asking,

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     delivery_log: bool = Field(
         True, description="Write counts and match quality of each delivery into the warehouse's schema `delivery_log`."
     )
+    identity_quarantined: float = Field(
+        0.05, description="Share of all ids that may be nobody's own before the check `identity_quarantine` warns.", ge=0
+    )
+    identity_jump: float = Field(
+        0.01, description="Share of ids that one build may quarantine, or of persons that it may merge, before it warns.", ge=0
+    )
     patience: float = Field(
         60.0, description="Seconds that one request is retried in place before the hour fails.", ge=0
     )

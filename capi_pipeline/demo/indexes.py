@@ -11,6 +11,13 @@ def _text(column: str) -> str:
     return rf"nullif(btrim({column}, e' \t\r\n\u00a0'), '')"
 
 
+def _id(column: str) -> str:
+    words = (
+        "undefined|null|none|nil|nan|n/a|unknown|anonymous|guest|false|[(](not set|none|null)[)]|[[]object object[]]"
+    )
+    return f"case when not ({column} ~* '^[[:space:]]*(|[0-]+|{words})[[:space:]]*$') then {column} end"
+
+
 def _email_key(text: str) -> str:
     address = r"'^[^@[:space:]]+@[^@[:space:]]+[.][^@[:space:]]+$'"
     return f"case when {text} ~ {address} or {text} ~ '^[0-9a-fA-F]{{64}}$' then lower({text}) end"
@@ -33,7 +40,7 @@ INDEXES: dict[str, dict[str, str]] = {
     "orders": {
         "landed": "(_loaded_at)",
         "order": "(order_id)",
-        "customer": "(nullif(customer_id, ''))",
+        "customer_id": f"(({_id('customer_id')}))",
         "email": f"(({_email_key(_text('email'))}))",
     },
     "order_items": {"order": "(order_id)"},

@@ -11,6 +11,18 @@
     ]) }}
 {% endmacro %}
 
+{#- What shop systems and scripts write where there is no id: a guest's customer number 0, an empty variable, a UUID of zeros. It is in
+    rows of strangers, and would make them one person. Null where the column is null. -#}
+{% macro is_no_id(column) %}{{ return(adapter.dispatch('is_no_id')(column)) }}{% endmacro %}
+{% macro default__is_no_id(column) -%}
+    ({{ column }} ~* '^[[:space:]]*(|[0-]+|undefined|null|none|nil|nan|n/a|unknown|anonymous|guest|false|[(](not set|none|null)[)]|[[]object object[]])[[:space:]]*$')
+{%- endmacro %}
+
+{#- An id as it is; null for what is none. Immutable, so that an index can hold it. -#}
+{% macro clean_id(column) -%}
+    case when not {{ is_no_id(column) }} then {{ column }} end
+{%- endmacro %}
+
 {#- An e-mail address as a key of people: in lower case; null for what is no address (`n/a`, `none`), which would make all who typed it
     one person. A SHA-256 of an address is a key as well. -#}
 {% macro email_key(email) %}{{ return(adapter.dispatch('email_key')(email)) }}{% endmacro %}

@@ -5,7 +5,7 @@
     {{ return({
         'customers': {'customer': '(customer_id)'},
         'orders': {
-            'landed': '(_loaded_at)', 'order': '(order_id)', 'customer': "(nullif(customer_id, ''))",
+            'landed': '(_loaded_at)', 'order': '(order_id)', 'customer_id': '((' ~ clean_id('customer_id') ~ '))',
             'email': '((' ~ email_key(clean_text('email')) ~ '))',
         },
         'order_items': {'order': '(order_id)'},

@@ -4,7 +4,7 @@
     event_id,
     event_name,
     anonymous_id,
-    nullif(user_id, '') as user_id,
+    {{ clean_id('user_id') }} as user_id,
     nullif(session_id, '') as session_id,
     {{ clean_text('page_url') }} as page_url,
     {{ clean_text('referrer_url') }} as referrer_url,

@@ -91,3 +91,40 @@ def test_ten_thousand_accounts_on_one_address_stay_apart_and_are_named(empty: Wa
     assert empty.rows(guards) == [("many_customers", 10000)]
     apart = "select count(distinct person_id) from identity.identity_ids where id_key like 'many%'"
     assert empty.rows(apart) == [(10000,)]
+
+
+NO_IDS = ("0", "undefined", "NULL", "None", "nan", "n/a", "(not set)", "00000000-0000-0000-0000-000000000000", " ", "")
+
+
+def test_what_a_shop_writes_for_no_id_makes_nobody_one_person(empty: Warehouse) -> None:
+    """Shop systems write 0 for the customer number of a guest, broken scripts `undefined` for a device."""
+    before = people(empty)
+    landed = BEGIN + timedelta(hours=HOURS + 1)
+    rows = ", ".join(
+        f"('no-{column}-{number}-{guest}', {customer}, {device}, 'web', 'paid', '{column}{number}.{guest}@example.net', "
+        f"'Ada', 'Guest{guest}', 'US', 10, 'USD', '{landed.isoformat()}', '{landed.isoformat()}')"
+        for column in ("customer", "device")
+        for number, word in enumerate(NO_IDS)
+        for guest in (1, 2)
+        for customer, device in [(f"'{word}'", "null") if column == "customer" else ("null", f"'{word}'")]
+    )
+    columns = (
+        "order_id, customer_id, anonymous_id, channel, status, email, first_name, last_name, country, total, currency"
+    )
+    empty.run(f"insert into raw.orders ({columns}, created_at, _loaded_at) values {rows}")
+    empty.run(
+        "insert into raw.web_events (event_id, event_name, anonymous_id, user_id, occurred_at, _loaded_at) values "
+        f"('w1', 'page_view', 'undefined', 'c1', '{landed}', '{landed}'), "
+        f"('w2', 'page_view', 'real', 'null', '{landed}', '{landed}')"
+    )
+    empty.run(
+        f"insert into raw.customers (customer_id, email, last_name, updated_at, _loaded_at) "
+        f"select '0', 'p' || n || '.0@example.com', 'Name' || n, timestamptz '{landed}' + n * interval '1 second', "
+        f"timestamptz '{landed}' + n * interval '1 second' from generate_series(0, 2) as n"
+    )
+    build(empty, *SELECTED)
+    known = people(empty)
+    assert known > before
+    assert {kind for kind, *_ in known - before} == {"email"}
+    new = [person for _, _, person, _ in known - before]
+    assert len(set(new)) == len(new) == 4 * len(NO_IDS)

@@ -51,13 +51,20 @@ def test_conversions_carry_the_contract_as_their_column_schema(loaded: dg.Defini
 def test_each_asset_has_its_partitioned_checks(loaded: dg.Definitions) -> None:
     graph = loaded.resolve_asset_graph()
     found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
-    want = {("conversions", "contract"), ("conversions", "duplicates"), ("hashed_conversions", "no_empty_digest")}
+    want = {("warehouse/identity_ids", "identity_quarantine")}
+    want |= {("conversions", "contract"), ("conversions", "duplicates"), ("hashed_conversions", "no_empty_digest")}
     for name in NAMES:
         want |= {(f"destinations/{name}", c) for c in CHECKS}
     assert want <= found
     for key in graph.asset_check_keys:
         if (key.asset_key.to_user_string(), key.name) in want:
             assert graph.get(key).partitions_def is not None, key
+
+
+def test_an_hour_and_a_build_of_the_models_check_what_leads_to_nobody(loaded: dg.Definitions) -> None:
+    for job in ("hour", "models"):
+        steps = {node.name for node in loaded.resolve_job_def(job).nodes}
+        assert {"dbt_models", "warehouse__identity_ids_identity_quarantine"} <= steps
 
 
 def test_each_destination_is_its_own_failure_domain(loaded: dg.Definitions) -> None:

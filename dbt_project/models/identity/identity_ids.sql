@@ -236,7 +236,7 @@ select
     named.links,
     {%- if is_incremental() %}
     case when known.person_id is distinct from named.person_id then known.person_id else known.previous_person_id end as previous_person_id,
-    case when known.person_id is distinct from named.person_id then current_timestamp else known.changed_at end as changed_at,
+    case when known.id_key is null or known.person_id is distinct from named.person_id then current_timestamp else known.changed_at end as changed_at,
     {%- else %}
     cast(null as text) as previous_person_id,
     current_timestamp as changed_at,

@@ -38,7 +38,7 @@ with sights as (
 keyed as (
     select
         customer_id,
-        nullif(anonymous_id, '') as anonymous_id,
+        anonymous_id,
         {{ identity_email_key('email') }} as email_key,
         {{ identity_phone_key('phone', 'country') }} as phone_key,
         {{ identity_name_key('first_name', 'last_name') }} as name_key,

@@ -19,7 +19,7 @@ with sights as (
 typed as (
     select 'customer_id' as id_type, customer_id as spelling, customer_id as id_key, seen_at, landed_at from sights
     union all
-    select 'anonymous_id' as id_type, anonymous_id as spelling, nullif(anonymous_id, '') as id_key, seen_at, landed_at from sights
+    select 'anonymous_id' as id_type, anonymous_id as spelling, anonymous_id as id_key, seen_at, landed_at from sights
     union all
     select 'email' as id_type, email as spelling, {{ identity_email_key('email') }} as id_key, seen_at, landed_at from sights
     union all

@@ -39,5 +39,5 @@ select
     occurred_at as seen_at,
     landed_at
 from {{ ref('base_web_events') }}
-where anonymous_id <> ''
+where not {{ is_no_id('anonymous_id') }}
     and (user_id is not null or properties ? 'email' or properties ? 'phone')

@@ -13,7 +13,7 @@ select
 from {{ ref('base_web_events') }} as pages
 inner join {{ ref('stg_orders') }} as orders on orders.order_id = pages.business_key
 where pages.event_name = 'purchase'
-    and pages.anonymous_id <> ''
+    and not {{ is_no_id('pages.anonymous_id') }}
 
 union all
 
@@ -31,4 +31,4 @@ select
 from {{ ref('base_web_events') }} as pages
 inner join {{ ref('stg_leads') }} as leads on leads.lead_id = pages.business_key
 where pages.event_name = 'generate_lead'
-    and pages.anonymous_id <> ''
+    and not {{ is_no_id('pages.anonymous_id') }}

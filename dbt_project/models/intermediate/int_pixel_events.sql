@@ -4,7 +4,7 @@ select
     events.event_name,
     events.business_key,
     events.event_id,
-    nullif(events.anonymous_id, '') as anonymous_id,
+    {{ clean_id('events.anonymous_id') }} as anonymous_id,
     events.user_id,
     events.page_url,
     events.referrer_url,

@@ -12,7 +12,7 @@ select
     {{ json_text('properties', 'search_term') }} as search_term,
     {{ json_value('properties', 'items') }} as items,
     user_id,
-    nullif(anonymous_id, '') as anonymous_id,
+    {{ clean_id('anonymous_id') }} as anonymous_id,
     {{ json_text('properties', 'email') }} as email,
     {{ json_text('properties', 'phone') }} as phone,
     ip_address,

@@ -18,4 +18,4 @@ select
     coalesce(updated_at, created_at, _loaded_at) as updated_at,
     _loaded_at as landed_at
 from {{ source('raw', 'customers') }} as landed
-where {{ first_landing(source('raw', 'customers'), ['customer_id', 'updated_at'], complete="customer_id <> ''") }}
+where {{ first_landing(source('raw', 'customers'), ['customer_id', 'updated_at'], complete='not ' ~ is_no_id('customer_id')) }}

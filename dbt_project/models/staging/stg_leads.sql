@@ -2,8 +2,8 @@
 select
     lead_id,
     stage,
-    nullif(customer_id, '') as customer_id,
-    nullif(anonymous_id, '') as anonymous_id,
+    {{ clean_id('customer_id') }} as customer_id,
+    {{ clean_id('anonymous_id') }} as anonymous_id,
     {{ clean_text('email') }} as email,
     {{ clean_text('phone') }} as phone,
     {{ clean_text('first_name') }} as first_name,
