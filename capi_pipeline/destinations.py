@@ -81,7 +81,7 @@ class DestinationConfig(BaseModel):
     max_rejected_share: float = Field(0.05, description="Warn above this share of rejected events.", ge=0, le=1)
     min_match_quality: float | None = Field(
         None,
-        description="Least average match quality, 0 to 10; below it the check `match_quality` fails. Default: warns below 4.",
+        description="Least average match quality, 0 to 10; below it the check `match_quality` fails. Default: warns below 2.",
         ge=0,
         le=10,
     )

@@ -18,7 +18,7 @@ from capi_pipeline.platforms.times import span
 from capi_pipeline.settings import Settings
 from capi_pipeline.warehouse import Warehouse
 
-DEFAULT_LEAST = 4.0  # warns: below it, most events lack a second good identifier
+DEFAULT_LEAST = 2.0  # warns: below it, most events have no good identifier at all
 BAR = 20  # characters of a bar in a table
 
 CHECKS = {
