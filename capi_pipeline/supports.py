@@ -25,7 +25,13 @@ def row(kind: type[Platform]) -> dict[str, str]:
         "platform": kind.name,
         "events a request": f"{limits.events:,}",
         "deduplication": _deduplication(kind.deduplication),
-        "refunds": "new total" if kind.restates else "event" if kind.takes_refunds() else "no",
+        "refunds": "new total"
+        if kind.restates
+        else "difference"
+        if kind.differs
+        else "event"
+        if kind.takes_refunds()
+        else "no",
         "limited data": "flag" if kind.limited_data else "withheld",
         "test mode": kind.test_mode or "no",
         "verdicts": "later" if kind.verdicts else "at once",

@@ -144,7 +144,7 @@ class _Run:
             try:
                 self.fly(pool, workers, self.ready(self.first(rows())))
                 if self.adjustments:
-                    self.latest = self.latest_adjustments()
+                    self.latest = {} if self.platform.differs else self.latest_adjustments()
                     self.fly(pool, workers, self.ready(self.second(rows())))
             except BaseException:
                 self.stop.set()  # what is in flight still ends and is recorded; nothing new leaves
@@ -230,7 +230,7 @@ class _Run:
                     yield c
 
     def adjusts(self, c: Conversion) -> bool:
-        return self.platform.restates and c.event_name == "refund"
+        return (self.platform.restates or self.platform.differs) and c.event_name == "refund"
 
     def chunk(self, chunk: list[Conversion]) -> Iterator[Ready]:
         now = self.delivery.now()
@@ -348,7 +348,9 @@ class _Run:
         if not refunds:
             return {}
         originals = self.ledger.states(list({_original(c) for c in refunds}))
-        gone = self.ledger.later_adjustments(list({str(c.original_event_id) for c in refunds}))
+        # a difference replaces none before it
+        ids = [] if self.platform.differs else list({str(c.original_event_id) for c in refunds})
+        gone = self.ledger.later_adjustments(ids)
         out: dict[Key, Reason | State] = {}
         for c in refunds:
             id_ = str(c.original_event_id)

@@ -92,6 +92,7 @@ class Platform:
     browser_ids: ClassVar[tuple[str, ...]] = ()  # keys of `browser_ids` that it reads
     limited_data: ClassVar[bool] = False  # has a flag for people who opted out of sale
     restates: ClassVar[bool] = False  # takes refunds as new totals of a conversion that it already has
+    differs: ClassVar[bool] = False  # takes them as differences of such a conversion: each of them counts
     test_mode: ClassVar[str] = ""  # the account key that switches it on
     token_key: ClassVar[str] = "access_token"  # the account key of a token that is configured
     oauth: OAuth | None = None  # where an account can do without it, None on that instance
@@ -225,7 +226,7 @@ class Platform:
 
     @classmethod
     def takes_refunds(cls) -> bool:
-        return cls.restates or "refund" in cls.event_names
+        return cls.restates or cls.differs or "refund" in cls.event_names
 
     @classmethod
     def has_credentials(cls) -> bool:

@@ -35,6 +35,7 @@ class Rakuten(Platform):
     host = "https://track.linksynergy.com"
     limits = Limits(events=1)
     deduplication = Deduplication(window=None)
+    differs = True
     event_names: ClassVar = {"purchase": "order", "refund": "return"}
     single_identifiers: ClassVar = {"custid": user_id.clear}
     click_ids = ("ranSiteID",)

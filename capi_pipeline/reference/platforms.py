@@ -15,6 +15,12 @@ from capi_pipeline.platforms.base import Platform
 from capi_pipeline.platforms.times import span
 from capi_pipeline.reference.tables import MADE, default, table
 
+REFUNDS = {
+    "no": "not taken: withheld",
+    "event": "as events of their own",
+    "new total": "as the new total of the conversion, once that is accepted",
+    "difference": "as differences of the conversion, once that is accepted",
+}
 BEGIN, END = "<!-- by hand -->\n", "<!-- /by hand -->\n"
 
 
@@ -82,8 +88,7 @@ def _limits(kind: type[Platform]) -> str:
             if deduplication.window
             else f"none: what may have arrived is {held}",
         ),
-        ("refunds", {"no": "not taken: withheld", "event": "as events of their own", "new total": "as the new total of "
-                     "the conversion, once that is accepted"}[supports.row(kind)["refunds"]]),
+        ("refunds", REFUNDS[supports.row(kind)["refunds"]]),
         ("opted out of sale", "sent with the limited-data flag" if kind.limited_data else "withheld"),
         ("test mode", f"account key `{kind.test_mode}`" if kind.test_mode else "none"),
         ("verdicts", "asked for later, by the schedule `verdicts`" if kind.verdicts else "in the answer"),
