@@ -44,7 +44,9 @@ class Pruned:
 def horizon(days: int, platforms: Iterable[type[Platform]], now: datetime) -> datetime:
     """The hour before which settled rows go. Raises ConfigurationError for a retention that one of these platforms, those
     of the destinations, outlasts."""
-    longest, title = max(((reach(platform), platform.title) for platform in platforms), default=(timedelta(0), "nobody"))
+    longest, title = max(
+        ((reach(platform), platform.title) for platform in platforms), default=(timedelta(0), "nobody")
+    )
     if timedelta(days=days) < longest + MARGIN:
         raise ConfigurationError(
             f"CAPI_LEDGER_DAYS is {days}, and {title} takes or recognises events for {longest / timedelta(days=1):g} days: "

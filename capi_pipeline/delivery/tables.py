@@ -84,7 +84,9 @@ pruned = Table(
 suppressed = Table(
     "suppressed",
     metadata,
-    Column("token", Text, primary_key=True, comment="keyed digest of an identifier of a person who asked to be forgotten"),
+    Column(
+        "token", Text, primary_key=True, comment="keyed digest of an identifier of a person who asked to be forgotten"
+    ),
     Column("key", Text, nullable=False, comment="which key made it: a digest of the key"),
     Column("since", _time, nullable=False),
 )
