@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from capi_pipeline.cli import (
+    candidates,
     delivering,
     evaluating,
     explaining,
@@ -30,7 +31,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for module in (running, delivering, looking, explaining, reporting, pruning, forgetting, showing, evaluating):
+for module in (
+    running,
+    delivering,
+    looking,
+    explaining,
+    reporting,
+    pruning,
+    forgetting,
+    showing,
+    evaluating,
+    candidates,
+):
     module.register(app)
 
 
