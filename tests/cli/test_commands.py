@@ -40,7 +40,7 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> dict[tuple[str,
 def test_these_are_all_commands() -> None:
     assert {" ".join(path) for path in commands()} == {
         "demo", "up", "sandbox", "sync", "retry", "status", "resolve", "prune", "forget", "render",
-        "evaluate-identity", "destinations", "destinations add",
+        "evaluate-identity", "fuzzy-candidates", "destinations", "destinations add",
         "doctor", "explain", "report",
     }  # fmt: skip
 
