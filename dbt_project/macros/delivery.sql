@@ -46,3 +46,17 @@
 {% macro postgres__json_array_agg_where(value, order_by, where) -%}
     jsonb_agg({{ value }} order by {{ order_by }}) filter (where {{ where }})
 {%- endmacro %}
+
+{#- As in_hours_of(relation, column + minutes), written so that an index on the column serves. -#}
+{% macro in_hours_later(relation, column, minutes) -%}
+    {%- set start, end = hours().start, hours().end -%}
+    {%- if start or end or not is_incremental() -%}
+        {%- if start %}{{ column }} >= {{ add_minutes(time_literal(start), -1 * minutes) }}{% endif -%}
+        {%- if start and end %} and {% endif -%}
+        {%- if end %}{{ column }} < {{ add_minutes(time_literal(end), -1 * minutes) }}{% endif -%}
+        {%- if not (start or end) %}true{% endif -%}
+    {%- else -%}
+        {%- set newest = "coalesce((select " ~ hour_of("max(recorded_at)") ~ " from " ~ relation ~ "), " ~ time_literal("1970-01-02") ~ ")" -%}
+        {{ column }} >= {{ add_minutes(newest, -1 * minutes) }}
+    {%- endif -%}
+{%- endmacro %}

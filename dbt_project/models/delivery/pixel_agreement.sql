@@ -38,7 +38,7 @@ fired_before as (
         event_id,
         max(business_key) as business_key
     from fired
-    where {{ in_hours_of(this, add_minutes('landed_at', 60)) }}
+    where {{ in_hours_later(this, 'landed_at', 60) }}
     group by 1, 2, 3, 4
 ),
 
