@@ -43,7 +43,9 @@ class Destination(dg.Component, dg.Model, dg.Resolvable):
     base_url: Annotated[str | None, dg.Resolver.passthrough(description="Send to this address instead.")] = None
     on_unknown: Annotated[str, dg.Resolver.passthrough(description="auto, hold or resend.")] = "auto"
     max_rejected_share: Annotated[float, dg.Resolver.passthrough(description="Warn above this share.")] = 0.05
-    min_match_quality: Annotated[float | None, dg.Resolver.passthrough(description="Least average score, 0 to 10.")] = None
+    min_match_quality: Annotated[float | None, dg.Resolver.passthrough(description="Least average score, 0 to 10.")] = (
+        None
+    )
     min_pixel_agreement: Annotated[float, dg.Resolver.passthrough(description="Warn below this share.")] = 0.0
     pixel: Annotated[str | None, dg.Resolver.passthrough(description="The platform's pixel in `web_events`.")] = None
     concurrency: Annotated[int | None, dg.Resolver.passthrough(description="Requests in flight.")] = None

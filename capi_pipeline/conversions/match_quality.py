@@ -20,7 +20,8 @@ from capi_pipeline.conversions.conversion import Conversion
 
 DECISIVE, STRONG, GOOD, HELPFUL, NOTHING = 1.0, 0.5, 0.2, 0.05, 0.0
 FRESH = timedelta(hours=24)  # what landed later is of less use to bidding; several platforms ask for data within a day
-NOT_OURS_TO_ADD = ("advertising_id",)  # a browser has none, and in an app the person decides: nobody can be asked for more
+# A browser has none, and in an app the person decides: nobody can be asked for more.
+NOT_OURS_TO_ADD = ("advertising_id",)
 
 WORDS = {
     "click_id": "click id", "cookie": "cookie", "emails": "e-mail", "phones": "phone", "user_id": "customer id",
