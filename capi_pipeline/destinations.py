@@ -86,7 +86,10 @@ class DestinationConfig(BaseModel):
         le=10,
     )
     min_pixel_agreement: float = Field(
-        0.0, description="Warn below this share of server events that the browser's pixel sent under the same id.", ge=0, le=1
+        0.0,
+        description="Warn below this share of server events that the browser's pixel sent under the same id.",
+        ge=0,
+        le=1,
     )
     pixel: str | None = Field(
         None, description="This platform's pixel in `web_events.pixels`; default: the platform's usual name."

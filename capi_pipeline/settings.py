@@ -45,7 +45,8 @@ class Settings(BaseSettings):
     staging_key: SecretStr | None = Field(None, description="Key of the encrypted staging files (32 bytes, base64).")
     token_key: SecretStr | None = Field(None, description="Key of stored OAuth tokens (32 bytes, base64).")
     suppression_key: SecretStr | None = Field(
-        None, description="Key of the digests of forgotten people (32 bytes, base64). Never change it: they would be unknown."
+        None,
+        description="Key of the digests of forgotten people (32 bytes, base64). Never change it: they would be unknown.",
     )
     staging_days: int = Field(14, description="Days that hashed conversions are kept.", ge=1)
     ledger_days: int = Field(
@@ -58,10 +59,14 @@ class Settings(BaseSettings):
         True, description="Write counts and match quality of each delivery into the warehouse's schema `delivery_log`."
     )
     identity_quarantined: float = Field(
-        0.05, description="Share of all ids that may be nobody's own before the check `identity_quarantine` warns.", ge=0
+        0.05,
+        description="Share of all ids that may be nobody's own before the check `identity_quarantine` warns.",
+        ge=0,
     )
     identity_jump: float = Field(
-        0.01, description="Share of ids that one build may quarantine, or of persons that it may merge, before it warns.", ge=0
+        0.01,
+        description="Share of ids that one build may quarantine, or of persons that it may merge, before it warns.",
+        ge=0,
     )
     patience: float = Field(
         60.0, description="Seconds that one request is retried in place before the hour fails.", ge=0

@@ -130,7 +130,9 @@ COLUMNS = (
     Column("tcf_string"),
     Column("gpp_string"),
     Column("gpp_sid"),
-    Column("enriched", Kind.ARRAY, optional=True),  # what would be missing without identity resolution: names, no values
+    Column(
+        "enriched", Kind.ARRAY, optional=True
+    ),  # what would be missing without identity resolution: names, no values
 )
 SCHEMA = pa.schema([pa.field(column.name, ARROW[column.kind]) for column in COLUMNS])
 KEPT = tuple(column for column in COLUMNS if not column.personal)

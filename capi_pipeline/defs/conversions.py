@@ -49,7 +49,9 @@ def defs(chosen: Settings) -> dg.Definitions:
             _check("contract", CONVERSIONS, "Every row keeps the contract of canonical conversions."),
             _check("duplicates", CONVERSIONS, "An event name and id stand once in the hour."),
             _check("no_empty_digest", HASHED, 'No identifier is the SHA-256 of "".'),
-            _check("consent_strings", HASHED, "Every TCF and GPP string can be read; one that cannot counts as no consent."),
+            _check(
+                "consent_strings", HASHED, "Every TCF and GPP string can be read; one that cannot counts as no consent."
+            ),
         ],
         partitions_def=hourly(),
         pool="extract",
@@ -83,7 +85,10 @@ def defs(chosen: Settings) -> dg.Definitions:
             check_name="consent_strings",
             passed=not profile.unreadable,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"unreadable": profile.unreadable.total(), **(of_unreadable(profile) if profile.unreadable else {})},
+            metadata={
+                "unreadable": profile.unreadable.total(),
+                **(of_unreadable(profile) if profile.unreadable else {}),
+            },
         )
         if profile.empty_digests:
             raise dg.Failure(
