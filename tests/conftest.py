@@ -12,6 +12,23 @@ from sqlalchemy import create_engine, text
 from capi_pipeline import embedded
 
 
+SLOWEST = (
+    "end_to_end",
+    "secrets",
+    "dbt",
+    "cli",
+    "chaos",
+)  # a file of these takes a minute: none may be the last to begin
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return SLOWEST.index(folder) if folder in SLOWEST else len(SLOWEST)
+
+    items.sort(key=place)  # the order within a folder stays
+
+
 @pytest.fixture(scope="session")
 def postgres_sockets(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
     base = tmp_path_factory.getbasetemp()

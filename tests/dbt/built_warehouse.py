@@ -43,7 +43,7 @@ class Dbt:
         """One dbt command; its output is in `stdout`, coloured off."""
         command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--warn-error", *arguments]
         variables = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in ("CAPI_DBT_START", "CAPI_DBT_END")},
             **self.environment,
             **(environment or {}),
             "DBT_TARGET_PATH": str(self.folder / "target"),

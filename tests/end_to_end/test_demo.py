@@ -31,6 +31,7 @@ SAYS = {
     "retry": ("Nothing is left to send", False),
     "resolve": ("Nothing is held", False),
     "prune --dry-run": ("Nothing", False),
+    "forget --email jane@example.com --dry-run": ("keyed digests", False),
 }
 MAKE = {"demo": "$(BIN)/capi demo", "up": "$(BIN)/capi up", "test": "$(BIN)/pytest"}
 
