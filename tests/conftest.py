@@ -11,7 +11,6 @@ from sqlalchemy import create_engine, text
 
 from capi_pipeline import embedded
 
-
 SLOWEST = (
     "end_to_end",
     "secrets",
