@@ -15,7 +15,7 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check capi_pipeline tests
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # 20 minutes on two busy cores: 100,000 answers for each function that reads one; ANSWERS=10000 is enough for a look.
 fuzz: .venv/ready

@@ -84,7 +84,7 @@ def some(changes: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(changes=st.lists(EVENT, min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_event_that_keeps_the_contract_is_sent_or_withheld(name: str, changes: list[dict[str, Any]]) -> None:
     events, limits = some(changes), platform(name).limits
     result = rendered(name, *events)
@@ -108,7 +108,7 @@ def test_any_event_that_keeps_the_contract_is_sent_or_withheld(name: str, change
 
 @pytest.mark.parametrize("name", NAMES)
 @given(changes=st.lists(EVENT, min_size=1, max_size=4))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_no_identifier_leaves_as_it_is(name: str, changes: list[dict[str, Any]]) -> None:
     """Except where the platform's documentation asks for one in the clear: then a recipe says so."""
     clear = {recipe.source for recipe in platform(name).recipes() if not recipe.hashed}
