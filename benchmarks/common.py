@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("README.md")
-# One of each kind of platform; where each costs a process, these stand for all.
-FIVE = ("google_data_manager", "meta", "microsoft_offline", "outbrain", "tiktok")
 
 
 def put(section: str, text: str, path: Path = PAGE) -> None:

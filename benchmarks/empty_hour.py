@@ -26,13 +26,13 @@ from itertools import count
 from pathlib import Path
 
 import typer
-from common import FIVE, machine, put
+from common import machine, put
 
 from capi_pipeline import stack
 from capi_pipeline.defs import models
 from capi_pipeline.delivery.ledger import Ledger
 from capi_pipeline.delivery.tables import SCHEMA
-from capi_pipeline.demo import shop
+from capi_pipeline.demo import FIVE, shop
 from capi_pipeline.settings import DBT_PROJECT, DESTINATIONS, Settings
 from capi_pipeline.steps import key_of
 

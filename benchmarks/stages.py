@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import orjson
 import pyarrow as pa
 import requests
-from common import FIVE, Result, sampled
+from common import Result, sampled
 from data import table
 
 from capi_pipeline import steps
@@ -22,6 +22,7 @@ from capi_pipeline.conversions.conversion import conversions
 from capi_pipeline.conversions.identifiers import Recipe
 from capi_pipeline.conversions.transform import schema, transform
 from capi_pipeline.delivery.ledger import Item, Ledger, Settlement
+from capi_pipeline.demo import FIVE
 from capi_pipeline.destinations import DestinationConfig
 from capi_pipeline.platforms import all_recipes, platform
 from capi_pipeline.platforms.base import Platform

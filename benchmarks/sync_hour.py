@@ -17,10 +17,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import typer
-from common import FIVE, machine, put
+from common import machine, put
 
 from capi_pipeline import settings, stack
-from capi_pipeline.demo import shop
+from capi_pipeline.demo import FIVE, shop
 from capi_pipeline.sandbox.server import free_port
 from capi_pipeline.steps import key_of
 

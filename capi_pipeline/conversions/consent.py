@@ -105,7 +105,7 @@ class Decisions:
 
 
 ANSWERS = ("consent_ad_storage", "consent_ad_user_data", "consent_ad_personalization")
-_WORDS = pa.array(["granted", "denied"])  # codes 0 and 1; -1: no answer
+_WORDS = ("granted", "denied")  # codes 0 and 1; -1: no answer
 _GRANTED, _DENIED, _SILENT = 0, 1, -1
 _STATES = tuple(State)
 # (state, opt-in) -> the reason that holds for every platform: for one that can be told of an opt-out
@@ -114,7 +114,8 @@ _TABLE = [[refusal(state, opt_in, False, True) for opt_in in (False, True)] for 
 
 def decide(batch: pa.RecordBatch, policy: ConsentPolicy, erased: NDArray[np.bool_] | None = None) -> Decisions:
     """The decisions on rows of contract columns. `erased`: the rows whose person asked to be forgotten."""
-    answers = {name: _codes(pc.index_in(batch[name], _WORDS)) for name in ANSWERS}
+    spelled = pa.array(_WORDS)  # made here: at import, Arrow would look for pandas, and every command would wait for it
+    answers = {name: _codes(pc.index_in(batch[name], spelled)) for name in ANSWERS}
     opted_out = _codes(pc.index_in(batch["opt_out_of_sale"], pa.array([False, True])))
     unheard = np.zeros(batch.num_rows, dtype=bool)
     unreadable = _hear_strings(batch, answers, opted_out, unheard)
@@ -130,7 +131,7 @@ def decide(batch: pa.RecordBatch, policy: ConsentPolicy, erased: NDArray[np.bool
         _STATES.index(State.UNKNOWN),
     )
     reasons = [_TABLE[s][o] for s, o in zip(state.tolist(), _opt_in(batch, policy).tolist(), strict=True)]
-    words = {name: _WORDS.take(pa.array(codes, mask=codes < 0)) for name, codes in answers.items()}
+    words = {name: spelled.take(pa.array(codes, mask=codes < 0)) for name, codes in answers.items()}
     for name, rows in unreadable.items():  # no platform is handed what nobody can read
         mask = np.zeros(batch.num_rows, dtype=bool)
         mask[rows] = True

@@ -9,3 +9,7 @@ Its rows are messy on purpose; the shares are the constants of `people`, `visits
 - The transform must refuse: e-mails 'n/a', 'not-an-email', 'a@b', 'x@@example.com', 'x.at.example.com'; phones '0', '123',
   'n/a'. It must pass on e-mails that are 64 hex digits already, and read phones with an extension and regions in words.
 """
+
+# One platform of each kind, which stand for all where each costs seconds: one queues, one refuses a whole request for one
+# event, one rotates its token and takes adjustments, one does not deduplicate, one answers 200 to everything.
+FIVE = ("google_data_manager", "meta", "microsoft_offline", "outbrain", "tiktok")

@@ -19,6 +19,7 @@ from typing import Any, Final
 from capi_pipeline import steps
 from capi_pipeline.delivery import queries
 from capi_pipeline.delivery.ledger import Ledger
+from capi_pipeline.demo import FIVE
 from capi_pipeline.destinations import DestinationConfig, load
 from capi_pipeline.platforms.times import LONGEST_WAIT
 from capi_pipeline.sandbox.platforms import ENVIRONMENT
@@ -29,7 +30,6 @@ from tests.chaos.reconcile import Row, Stored, Verdict, reconcile
 from tests.chaos.rows import expected, shop
 from tests.chaos.schedule import Kill, Round, Schedule, Trouble
 from tests.chaos.worker import Job, note
-from tests.five import FIVE
 
 PATIENCE: Final = 2.0  # seconds that a worker repeats a request in place
 MOST: Final = 10  # calm reruns after which what is still open is a violation

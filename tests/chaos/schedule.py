@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tests.five import FIVE
+from capi_pipeline.demo import FIVE
 
 ALL: Final = frozenset(FIVE)
 OAUTH: Final = frozenset({"google_data_manager", "microsoft_offline"})

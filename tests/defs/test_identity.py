@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from sqlalchemy import create_engine
 
 from capi_pipeline.defs import identity, models
 from capi_pipeline.settings import DBT_PROJECT, settings
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 HOUR, NEXT = "2026-03-01-10:00", "2026-03-01-11:00"
 RAW_SQL = Path(__file__).parents[1] / "dbt"
@@ -50,20 +51,6 @@ def warehouse(module_database_url: str) -> str:
             connection.exec_driver_sql(f"insert into raw.orders ({COLUMNS}, created_at, _loaded_at) values {landed}")
     engine.dispose()
     return module_database_url
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Path, warehouse: str) -> None:
-    monkeypatch.setenv("CAPI_HOME", str(tmp_path))
-    monkeypatch.setenv("CAPI_DBT_PROJECT", str(project))
-    monkeypatch.setenv("CAPI_WAREHOUSE_URL", warehouse)
-    monkeypatch.setenv("CAPI_STEP_RETRIES", "0")
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def run(instance: dg.DagsterInstance, selection: dg.AssetSelection, **options: Any) -> dg.ExecuteInProcessResult:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from sqlalchemy import create_engine
 
 from capi_pipeline.defs import models
 from capi_pipeline.settings import DBT_PROJECT, settings
+
+pytestmark = pytest.mark.usefixtures("environment")
 
 HOUR = "2026-03-01-10:00"
 RAW_SQL = Path(__file__).parents[1] / "dbt"
@@ -41,20 +42,6 @@ def warehouse(module_database_url: str) -> str:
             connection.exec_driver_sql((RAW_SQL / name).read_text())
     engine.dispose()
     return module_database_url
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Path, warehouse: str) -> None:
-    monkeypatch.setenv("CAPI_HOME", str(tmp_path))
-    monkeypatch.setenv("CAPI_DBT_PROJECT", str(project))
-    monkeypatch.setenv("CAPI_WAREHOUSE_URL", warehouse)
-    monkeypatch.setenv("CAPI_STEP_RETRIES", "0")
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def build(instance: dg.DagsterInstance, selection: dg.AssetSelection | None = None) -> dg.ExecuteInProcessResult:

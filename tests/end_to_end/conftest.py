@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from capi_pipeline import settings
+from capi_pipeline.demo import FIVE
 from capi_pipeline.sandbox.server import free_port
-from tests.five import FIVE
 
 CAPI = [sys.executable, "-m", "capi_pipeline.cli"]
 

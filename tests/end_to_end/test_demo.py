@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from capi_pipeline import destinations, embedded
+from capi_pipeline.demo import FIVE
 from tests.end_to_end.conftest import Installation
-from tests.five import FIVE
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -18,12 +18,11 @@ import pytest
 import requests
 
 from capi_pipeline import embedded
-from capi_pipeline.demo import shop
+from capi_pipeline.demo import FIVE, shop
 from capi_pipeline.sandbox.platforms import ENVIRONMENT
 from capi_pipeline.sandbox.server import free_port
 from tests.end_to_end.conftest import CAPI, Installation, install
 from tests.end_to_end.processes import Watch
-from tests.five import FIVE
 
 pytestmark = pytest.mark.timeout(600)
 

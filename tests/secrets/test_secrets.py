@@ -20,11 +20,11 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from capi_pipeline.conversions.contract import COLUMNS
+from capi_pipeline.demo import FIVE
 from capi_pipeline.sandbox import accounts
 from capi_pipeline.warehouse import Warehouse
 from tests import table
 from tests.end_to_end.conftest import CAPI
-from tests.five import FIVE
 from tests.secrets.conftest import ROOT, Planted, locked
 from tests.secrets.planted import (
     DIGESTS,
